@@ -12,16 +12,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LAYERS = {
     "time": [],
     "logging": ["time"],
-    "resend": ["time"],
+    "web": [],
+    "resend": ["time", "web"],
     "policy": ["resend", "time"],
     "message": ["policy", "resend", "time"],
     "aws": ["message", "time"],
-    "claude": ["policy", "aws", "time"],
+    "claude": ["policy", "aws", "time", "web"],
     "store": ["message", "policy", "resend", "aws", "time"],
     "config": ["claude", "policy", "resend", "aws"],
     "metrics": ["message", "policy", "resend", "time"],
 }
-USE_CASES = ["receive", "protect", "engage", "consent"]
+USE_CASES = ["act", "receive", "protect", "engage", "consent"]
 
 # Which packages the others may name, by the folder that a line is in: the longest that matches.
 PACKAGES = {

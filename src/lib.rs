@@ -1,5 +1,6 @@
 //! Rebound stores every webhook that Resend sends, and suppresses addresses that must not get email.
 
+pub mod act;
 pub mod aws;
 pub mod claude;
 pub mod config;
@@ -14,3 +15,4 @@ pub mod receive;
 pub mod resend;
 pub mod store;
 pub mod time;
+pub mod web;

@@ -63,7 +63,7 @@ impl Service {
             setting,
             ports,
             child: None,
-            http: rebound::claude::web::client(),
+            http: rebound::web::client(),
             lives: 0,
             process: Arc::default(),
             born: Instant::now(),

@@ -63,7 +63,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
 
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let mut published = aws.sns.as_ref().ok_or("the environment names another SNS")?.subscribe();
     let mut measured = Measured::default();
     let progress = ProgressBar::new(arguments.complaints as u64);
@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
 /// Posts one-click unsubscriptions, each of another recipient.
 async fn opt_outs(aws: &EmbeddedAws, arguments: &Arguments, clock: Clock) -> Result<Vec<Duration>, BoxError> {
     let server = serve_consent(SocketAddr::from(([127, 0, 0, 1], 0)), aws.consent().await?, clock).await?;
-    let (keys, client) = (LOCAL_CONSENT_KEY.parse()?, rebound::claude::web::client());
+    let (keys, client) = (LOCAL_CONSENT_KEY.parse()?, rebound::web::client());
     let mut answered = Vec::new();
     for index in 0..arguments.complaints {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=arguments.pause))).await;

@@ -8,7 +8,6 @@
 pub mod key;
 pub mod price;
 pub mod request;
-pub mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,8 +82,7 @@ impl Claude {
     /// # Errors
     /// TLS can't be set up.
     pub fn new(base_url: &str, at_once: usize) -> Result<Self, reqwest::Error> {
-        let client =
-            crate::claude::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
+        let client = crate::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
         let client = if base_url.starts_with("http:") { client.tls_certs_only([]) } else { client };
         Ok(Self {
             client: client.build()?,

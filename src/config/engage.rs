@@ -111,7 +111,7 @@ impl EngageConfig {
         let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
         let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
         if mode == FollowupMode::Send {
-            LinkConfig::read(&variable)?;
+            LinkConfig::read(variable)?;
         }
         let allowed = AllowedRecipients::parse(variable("FOLLOWUP_RECIPIENTS").as_deref().unwrap_or("*"))?;
         let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));

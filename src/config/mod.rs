@@ -1,11 +1,13 @@
 //! Configuration from environment variables, read once at start.
 
+mod act;
 mod consent;
 mod engage;
 mod links;
 
 use std::str::FromStr;
 
+pub use self::act::{ActConfig, ResendKeyLocation};
 pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
 pub use self::links::LinkConfig;
@@ -35,6 +37,9 @@ pub enum ConfigError {
     /// `RESEND_WEBHOOK_SECRET` is not a valid signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
     Secret(#[from] SigningSecretError),
+    /// Both variables for act's API key are missing.
+    #[error("set RESEND_API_KEY to an API key of Resend (re_…), or ACT_KEYS_ARN to the secret that holds it")]
+    NoResendKey,
     /// Both variables for the keys of links are missing.
     #[error("set CONSENT_KEY to the key that signs unsubscribe links, or CONSENT_KEYS_ARN to the secret that holds it")]
     NoConsentKey,

@@ -3,6 +3,7 @@
 use crate::message::alert;
 use crate::message::decision::{DecidedBy, DecisionResult};
 use crate::policy::brake::Status;
+use crate::policy::followup::sending::{AnswerMeaning, DropReason};
 use crate::policy::suppression::Reason;
 use crate::policy::verdict::Verdict;
 use crate::resend::event::EventType;
@@ -47,6 +48,8 @@ pub enum Emitter {
     Engage,
     /// `consent`: collected in each execution environment.
     Consent,
+    /// `act`: one line for each run with something to report.
+    Act,
 }
 
 /// Defines each metric once: its name (the variant), its unit, the function that writes it, and its description.
@@ -152,6 +155,25 @@ metrics! {
     AlertsSendUnknown, Count, Protect, "Alerts published: it is unknown if a follow-up was sent, or it was sent twice.";
     AlertsResendKey, Count, Protect, "Alerts published: Resend refuses the API key of act.";
     AlertsDigest, Count, Protect, "Digests of alerts that were not sent individually.";
+
+    // Follow-ups that Rebound sends.
+    FollowupsDue, Count, Act, "Follow-ups that were due at the start of a run, 100 at most.";
+    FollowupsSent, Count, Act, "Follow-ups that Resend accepted.";
+    FollowupsUnknown, Count, Act, "Follow-ups of which it is unknown if Resend accepted them. They are not sent again.";
+    FollowupsDropped, Count, Act, "Follow-ups that are not sent, for any reason.";
+    DroppedSuppressed, Count, Act, "Follow-ups dropped because the recipient is suppressed or forgotten.";
+    DroppedCampaignPaused, Count, Act, "Follow-ups dropped because the campaign or the sending domain is paused.";
+    DroppedOptOutClick, Count, Act, "Follow-ups dropped because the recipient clicked an opt-out or preference link.";
+    DroppedTooLate, Count, Act, "Follow-ups dropped because they could not be sent within 72 hours.";
+    DroppedCap, Count, Act, "Follow-ups dropped because of a frequency cap.";
+    DroppedRefused, Count, Act, "Follow-ups dropped because Resend refused the very email.";
+    DroppedOther, Count, Act, "Follow-ups dropped for another reason.";
+    ResendUnclear, Count, Act, "Requests to Resend without a clear answer. They are repeated with the same key.";
+    ResendKeyRefusals, Count, Act, "Requests that Resend refused because of the API key.";
+    ResendQuotaRefusals, Count, Act, "Requests that Resend refused because of the account's quota.";
+    ResendRateRefusals, Count, Act, "Requests that Resend refused because they came too fast.";
+    ResendOtherRefusals, Count, Act, "Requests that Resend refused for any other reason.";
+    ContactsUnsubscribed, Count, Act, "Contacts unsubscribed at Resend after an opt-out, or unknown there.";
 
     EngageLag, Seconds, Engage, "Age of the oldest open or click of a batch, since it was received. 90 s of it are an intended delay.";
     VerdictsHuman, Count, Engage, "Opens and clicks by a person.";
@@ -264,6 +286,37 @@ impl Metric {
         }
     }
 
+    /// Returns the metric of a dropped follow-up.
+    pub const fn of_drop(reason: &DropReason) -> Self {
+        match reason {
+            DropReason::Suppressed | DropReason::Forgotten => Self::DroppedSuppressed,
+            DropReason::CampaignPaused => Self::DroppedCampaignPaused,
+            DropReason::OptOutClick => Self::DroppedOptOutClick,
+            DropReason::TooLate => Self::DroppedTooLate,
+            DropReason::Cap => Self::DroppedCap,
+            DropReason::Refused(_) => Self::DroppedRefused,
+            DropReason::Rejected
+            | DropReason::Expired
+            | DropReason::Stopped
+            | DropReason::PlaceLost
+            | DropReason::Unreadable => Self::DroppedOther,
+        }
+    }
+
+    /// Returns the metric of an answer to a follow-up that is no acceptance.
+    pub const fn of_answer(meaning: &AnswerMeaning) -> Option<Self> {
+        match meaning {
+            AnswerMeaning::Accepted { .. } => None,
+            AnswerMeaning::Unclear => Some(Self::ResendUnclear),
+            AnswerMeaning::Key => Some(Self::ResendKeyRefusals),
+            AnswerMeaning::Quota => Some(Self::ResendQuotaRefusals),
+            AnswerMeaning::TooFast { .. } => Some(Self::ResendRateRefusals),
+            AnswerMeaning::KeyConflict | AnswerMeaning::AboutThisEmail { .. } | AnswerMeaning::Otherwise { .. } => {
+                Some(Self::ResendOtherRefusals)
+            }
+        }
+    }
+
     /// Returns the metric of the source of a choice.
     pub const fn of_chooser(by: DecidedBy) -> Self {
         match by {
@@ -289,7 +342,7 @@ mod tests {
         }
         // Each metric costs 0.30 US dollars a month, if it is written in every hour (docs/cost.md has their number and price). A line can
         // hold 100.
-        assert_eq!(METRICS, 59);
+        assert_eq!(METRICS, 80);
     }
 
     #[test]

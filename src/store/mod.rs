@@ -7,6 +7,7 @@
 //! - [`counters`]: a campaign's counters, counted exactly once.
 //! - [`state`]: a campaign's brake; an older one never replaces a newer one.
 //! - [`recipients`]: facts about a recipient, kept for a limited time.
+//! - [`act_lock`]: the lock of `act`, with its rate and its rests.
 //! - [`agenda`]: scheduled tasks.
 //! - [`lifts`]: the webhooks that lifted a reason, to list or undo them.
 //! - [`tables`]: names and keys of the tables.
@@ -26,6 +27,7 @@
 //! - [`opt_out_write`]: a recipient's own opt-out.
 //! - [`error`]: the meaning of a failed call, and `backoff`: the time of the next try.
 
+pub mod act_lock;
 pub mod agenda;
 pub mod alerts;
 pub mod audit;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::any_port;
 
 async fn stub() -> (ClaudeStub, Client) {
-    (ClaudeStub::start(any_port()).await.unwrap(), rebound::claude::web::client())
+    (ClaudeStub::start(any_port()).await.unwrap(), rebound::web::client())
 }
 
 fn post(client: &Client, url: &str, body: impl ToString) -> RequestBuilder {

@@ -134,7 +134,7 @@ async fn ten_thousand_scanners_change_nothing() {
 
 /// A server in front of `consent`, as CloudFront with the template docs/cloudfront.yaml: without `Host`, with headers of its own.
 async fn cloudfront(origin: String) -> Server {
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let forward = move |viewer: Request<Bytes>| {
         let (client, origin) = (client.clone(), origin.clone());
         async move {
@@ -169,7 +169,7 @@ async fn behind_cloudfront_the_pages_and_the_opt_out_are_the_same() {
     let direct = serve_consent(any_port(), aws.consent().await.unwrap(), Clock::new(1.0)).await.unwrap();
     let front = cloudfront(direct.url()).await;
     let (link, wrong) = (path(ANN, LOCAL_CONSENT_KEY), path(ANN, "another-key-another-key-another-key"));
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let seen = async |origin: &str, method: Method, path: &str| {
         let request = client.request(method, format!("{origin}{path}")).header("accept-language", "fr-CA,fr;q=0.9");
         let answer = request.send().await.unwrap();

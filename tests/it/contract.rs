@@ -219,7 +219,7 @@ async fn a_header_that_comes_twice_is_refused() {
     let service = Service::start().await;
     for name in ["svix-id", "svix-timestamp", "svix-signature"] {
         let message = signed(complaint("ann@example.com", "e1"));
-        let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, &service.url());
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &service.url());
         let answer = request.header(name, &message.headers[name]).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401, "{name}");
     }

@@ -10,6 +10,7 @@
     reason = "a test that fails, fails"
 )]
 
+mod act;
 mod binaries;
 mod claude_stub;
 mod concurrency;

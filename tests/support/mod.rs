@@ -1,5 +1,6 @@
 //! The service under test: the function behind its URL, on the embedded DynamoDB, with the fault proxy in between.
 
+pub(crate) mod act;
 pub(crate) mod engage;
 pub(crate) mod protect;
 pub(crate) mod recorder;
@@ -86,7 +87,7 @@ impl Service {
         let server = function_url::serve(any_port(), receive_invoker(Arc::clone(&receiver), Duration::from_secs(10)))
             .await
             .unwrap();
-        Self { aws, proxy, receiver, server, client: rebound::claude::web::client_for("http:") }
+        Self { aws, proxy, receiver, server, client: rebound::web::client_for("http:") }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -43,7 +43,7 @@ impl Recorder {
         for service in SERVICES {
             let variable = format!("AWS_ENDPOINT_URL_{service}");
             let upstream = variables[&variable].clone();
-            let (noted, client) = (Arc::clone(&noted), rebound::claude::web::client_for(&upstream));
+            let (noted, client) = (Arc::clone(&noted), rebound::web::client_for(&upstream));
             let answer = move |request| {
                 let (noted, client, upstream) = (Arc::clone(&noted), client.clone(), upstream.clone());
                 async move { pass_on(service, &noted, &client, &upstream, request).await }

@@ -79,7 +79,7 @@ impl Overlay {
             real,
             copy: aws.clients()?.dynamodb(),
             url: aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default(),
-            http: rebound::claude::web::client(),
+            http: rebound::web::client(),
             tables: TABLES.into_iter().map(|table| (names(table.variable), table)).collect(),
             copied: Mutex::default(),
         });

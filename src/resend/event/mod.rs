@@ -21,6 +21,9 @@ pub use self::types::EventType;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
+/// Maximum length of a `Message-ID` that is used in a header, in bytes.
+const MAX_MESSAGE_ID: usize = 250;
+
 /// A verified body that can't be parsed as an event.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
@@ -136,6 +139,27 @@ impl<'a> Event<'a> {
     /// Returns the recipients in `to`.
     pub fn recipients(&self) -> EventRecipients {
         EventRecipients::read(self.data.raw("to"))
+    }
+
+    /// Returns the address of this recipient as `to` has it, without a name. Returns `None` if it can't be told apart from
+    /// the text around it.
+    pub fn address_of(&self, recipient: &Recipient) -> Option<String> {
+        let texts = self.data.texts("to");
+        let mut bare = texts.iter().map(|text| match text.rsplit_once('<') {
+            Some((_, rest)) => rest.split('>').next().unwrap_or_default().trim().to_owned(),
+            None => text.trim().to_owned(),
+        });
+        let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, ',' | ';' | '<' | '>' | '"');
+        bare.find(|bare| bare.chars().all(is_plain) && Recipient::parse(bare).as_ref() == Some(recipient))
+    }
+
+    /// Returns the email's `Message-ID`, if it is `<…@…>`, printable ASCII, and at most 250 bytes long.
+    pub fn rfc_message_id(&self) -> Option<String> {
+        let id = self.data.text("message_id")?;
+        let inner = id.strip_prefix('<')?.strip_suffix('>')?;
+        let is_plain = id.len() <= MAX_MESSAGE_ID && inner.bytes().all(|byte| byte.is_ascii_graphic());
+        let (left, right) = inner.split_once('@')?;
+        (is_plain && !left.is_empty() && !right.is_empty() && !inner.contains(['<', '>'])).then_some(id)
     }
 
     /// Returns the recipients in `cc` and `bcc`.

@@ -51,7 +51,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Retention of a day's counter, in days.
 const DAY_KEPT: u32 = 35;
 
-/// What a try is made with.
+/// Settings and times of a try.
 #[derive(Clone, Copy, Debug)]
 pub struct LastLook<'a> {
     /// The service's clock.
@@ -119,7 +119,7 @@ enum Part {
 }
 
 /// A part that refused, with its current item.
-type Refused = (Part, Option<Item>);
+type RefusedPart = (Part, Option<Item>);
 
 impl FollowupStore {
     /// Makes the last look, and begins a try. `request` is the body for `POST /emails`; it counts if the row has none
@@ -172,7 +172,7 @@ impl FollowupStore {
                 Ok(()) => return Ok(TryResult::Begun { row: Box::new(written), begun, sent_at }),
                 Err(refused) => refused,
             };
-            let refused: Vec<Refused> =
+            let refused: Vec<RefusedPart> =
                 refused.into_iter().filter_map(|(index, item)| Some((*parts.get(index)?, item))).collect();
             if let Some(result) = judge(&refused, key.is_some(), look) {
                 return Ok(result);
@@ -281,7 +281,7 @@ fn ask_caps(row: &FollowupRow, places: &Followups, look: &LastLook<'_>) -> Optio
 }
 
 /// Judges who refused. Returns `None` if only what was read has changed: it is read again.
-fn judge(refused: &[Refused], key_is_known: bool, look: &LastLook<'_>) -> Option<TryResult> {
+fn judge(refused: &[RefusedPart], key_is_known: bool, look: &LastLook<'_>) -> Option<TryResult> {
     let has = |part: Part| refused.iter().any(|(one, _)| *one == part);
     if has(Part::Row) {
         return Some(TryResult::Changed);
@@ -311,8 +311,8 @@ fn judge(refused: &[Refused], key_is_known: bool, look: &LastLook<'_>) -> Option
     later.into_iter().next().map(|later| TryResult::NotNow(later, guards))
 }
 
-/// What a part's refusal means. Returns `None` if the part must be read again.
-fn outcome(refused: &Refused, key_is_known: bool, look: &LastLook<'_>) -> Option<(LookOutcome, LookRefusal)> {
+/// Returns the meaning of a part's refusal. Returns `None` if the part must be read again.
+fn outcome(refused: &RefusedPart, key_is_known: bool, look: &LastLook<'_>) -> Option<(LookOutcome, LookRefusal)> {
     let (part, item) = refused;
     let item = item.clone().unwrap_or_default();
     let no = |reason: DropReason, guard: &str, why: String| Some((LookOutcome::No(reason), refusal(guard, &why)));

@@ -13,7 +13,7 @@ const KIND: &str = "switch";
 /// Prefix of a campaign's switch.
 const CAMPAIGN: &str = "campaign#";
 
-/// What is paused.
+/// The follow-ups that are paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SwitchOf {
     /// All follow-ups.
@@ -25,7 +25,7 @@ pub enum SwitchOf {
 /// A pause of sending, by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// What is paused.
+    /// The follow-ups that are paused.
     pub of: SwitchOf,
     /// Time of the pause.
     pub at: UnixMillis,

@@ -20,13 +20,13 @@ use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use super::row::FollowupRow;
 use super::{FollowupStore, Followups};
 use crate::aws::CallError;
-use crate::message::alert::wording::{Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
+use crate::message::alert::wording::{AlertPeriod, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
 use crate::message::alert::{Alert, AlertKind};
 use crate::message::decision::Followup;
 use crate::policy::followup::ProposedFollowup;
 use crate::policy::followup::sending::{
-    AcceptedChange, Answer, AnswerMeaning, BegunTry, DropReason, FollowupState, FollowupStatus, LookRefusal, SendMode,
-    Settlement,
+    AcceptedChange, AnswerMeaning, BegunTry, DropReason, FollowupState, FollowupStatus, LookRefusal, SendAnswer,
+    SendMode, Settlement,
 };
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
@@ -139,7 +139,7 @@ impl FollowupStore {
         &self,
         row: &FollowupRow,
         begun: BegunTry,
-        answer: &Answer,
+        answer: &SendAnswer,
         waiting: usize,
         now: UnixMillis,
     ) -> Result<FollowupWrite, CallError> {
@@ -156,11 +156,34 @@ impl FollowupStore {
                 Some(about_email(row, send_unknown(&about, state.tries, state.open_since, &why)))
             }
             AnswerMeaning::Key => Some(about_name(resend_key(&answer.name, answer.status, waiting, now), now)),
-            AnswerMeaning::Quota => failed(&answer.name, Once::Day),
-            AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => failed(name, Once::Hour),
+            AnswerMeaning::Quota => failed(&answer.name, AlertPeriod::Day),
+            AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => {
+                failed(name, AlertPeriod::Hour)
+            }
             AnswerMeaning::Accepted { .. } | AnswerMeaning::Unclear | AnswerMeaning::TooFast { .. } => None,
         };
         self.apply(row, FollowupRow { state, ..row.clone() }, alert, now).await
+    }
+
+    /// Stores the alert that Resend refuses act's API key, once a day. The next tick publishes it. `waiting` is the number
+    /// of tasks that wait for the key.
+    pub async fn alert_key(
+        &self,
+        name: &str,
+        status: Option<u16>,
+        waiting: usize,
+        now: UnixMillis,
+    ) -> Result<(), CallError> {
+        let alert = about_name(resend_key(name, status, waiting, now), now);
+        let mut backoff = self.calls.backoff();
+        while !self.is_stored(&alert).await? {
+            match self.calls.transact(self.alert_puts(&alert, now)?.into()).await {
+                // Refused: stored by another run meanwhile.
+                Ok(_) => return Ok(()),
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+        Ok(())
     }
 
     /// Postpones the next look, with the parts of the last look that refused.
@@ -203,7 +226,7 @@ impl FollowupStore {
         let (state, alert) = match settlement {
             Settlement::TooLate => {
                 let state = row.state.dropped(DropReason::TooLate, now, CARRIER, settlement.why());
-                let alert = send_failed(&about, TOO_LATE, None, RefusalEffect::Dropped, Once::Hour);
+                let alert = send_failed(&about, TOO_LATE, None, RefusalEffect::Dropped, AlertPeriod::Hour);
                 (state, about_name(alert, now))
             }
             Settlement::OpenTooLong | Settlement::AskedOtherwise => {

@@ -144,8 +144,7 @@ async fn the_official_package_reads_every_answer_of_the_stub() {
     for behaviour in [ClaudeBehaviour::Default, ClaudeBehaviour::Content(text, "end_turn".to_owned())] {
         claude.plan(move |_| behaviour.clone());
         for body in &bodies {
-            let post =
-                rebound::claude::web::client().post(format!("{}/v1/messages", claude.url())).body(body.to_string());
+            let post = rebound::web::client().post(format!("{}/v1/messages", claude.url())).body(body.to_string());
             let post = post.header("content-type", "application/json").header("anthropic-version", "2023-06-01");
             let answer = post.header("x-api-key", "k").send().await.unwrap();
             assert_eq!(answer.status().as_u16(), 200);

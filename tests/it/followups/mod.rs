@@ -3,6 +3,7 @@
 mod crash;
 mod look;
 mod protect;
+mod stops;
 mod transitions;
 
 pub(crate) use self::protect::{alerts_with, published_alerts};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::metrics::Metrics;
-use rebound::policy::followup::sending::{Answer, AnswerMeaning, BegunTry};
+use rebound::policy::followup::sending::{AnswerMeaning, BegunTry, SendAnswer};
 use rebound::policy::followup::{AllowedRecipients, ProposedFollowup, Zone};
 use rebound::policy::limits::FollowupPolicy;
 use rebound::resend::campaign::Campaign;
@@ -246,8 +247,8 @@ impl Default for Setting {
     }
 }
 
-fn answer(meaning: AnswerMeaning, status: u16, name: &str) -> Answer {
-    Answer { meaning, status: Some(status), name: name.to_owned() }
+fn answer(meaning: AnswerMeaning, status: u16, name: &str) -> SendAnswer {
+    SendAnswer { meaning, status: Some(status), name: name.to_owned() }
 }
 
 /// A value as text, with the fields of a map in order.

@@ -8,7 +8,7 @@ use rebound::time::{hours, minutes};
 
 use super::{EMAIL, FollowupHarness, NOW, answer};
 
-fn refused(name: &str) -> rebound::policy::followup::sending::Answer {
+fn refused(name: &str) -> rebound::policy::followup::sending::SendAnswer {
     answer(AnswerMeaning::AboutThisEmail { name: name.to_owned() }, 422, name)
 }
 

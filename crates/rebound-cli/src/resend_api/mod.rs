@@ -64,7 +64,7 @@ impl Resend {
         let mut key = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| ResendError::NoKey)?;
         key.set_sensitive(true);
         let base = base.unwrap_or(BASE_URL).trim_end_matches('/').to_owned();
-        let client = rebound::claude::web::builder().timeout(TIMEOUT);
+        let client = rebound::web::builder().timeout(TIMEOUT);
         let client = if base.starts_with("http:") { client.tls_certs_only([]) } else { client };
         let client = client.build().map_err(|error| ResendError::Unreachable(error.to_string()))?;
         Ok(Self { client, base, key })

@@ -204,7 +204,7 @@ impl Dev {
     }
 
     async fn post(&self, message: &SignedMessage) -> Value {
-        let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.url);
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &self.url);
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 }
@@ -306,7 +306,7 @@ async fn rebound_dev_decides_about_a_click_that_is_posted_to_it() {
         }
     };
     for message in &story() {
-        let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, &url);
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &url);
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
     let mut decided = Vec::new();

@@ -34,7 +34,7 @@ impl Engine {
         let behind = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let upstream = behind.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let scopes: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>> = Arc::default();
-        let (noting, client) = (Arc::clone(&scopes), rebound::claude::web::client());
+        let (noting, client) = (Arc::clone(&scopes), rebound::web::client());
         let server = Server::start(any_port(), move |request| {
             let (client, upstream, noting) = (client.clone(), upstream.clone(), Arc::clone(&noting));
             async move {

@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, url);
+    let request = message.request(&rebound::web::client(), reqwest::Method::POST, url);
     let nobody = |error| format!("nobody answers at {url}: {error}; {}", nobody_at(url));
     let answer = request.timeout(TIMEOUT).send().await.map_err(nobody)?;
     let (status, body) = (answer.status(), answer.text().await?);
@@ -93,7 +93,7 @@ async fn consent_request(arguments: &Arguments, request: &[u8]) -> Result<ExitCo
     let request = serde_json::from_value::<Envelope>(event)?.into_request();
     let body: &[u8] = request.body().as_ref();
     let url = format!("{}{}", url.trim_end_matches('/'), request.uri().path());
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let mut sent = client.request(request.method().clone(), &url).body(body.to_vec());
     for name in ["accept-language", "content-type"] {
         sent = request.headers().get(name).into_iter().fold(sent, |sent, value| sent.header(name, value));

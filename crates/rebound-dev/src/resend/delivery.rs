@@ -99,8 +99,7 @@ impl WebhookDelivery {
 
     /// Posts the delivery.
     pub(super) async fn post(&self) -> Attempt {
-        let sent =
-            self.message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.endpoint).send().await;
+        let sent = self.message.request(&rebound::web::client(), reqwest::Method::POST, &self.endpoint).send().await;
         let (status, response) = match sent {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),

@@ -1,21 +1,18 @@
 //! Emails and idempotency keys (<https://resend.com/docs/dashboard/emails/idempotency-keys>).
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::Instant;
 
 use aws_local::uuid;
 use hyper::Method;
-use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::http::{
     Pages, ResendRequest, ResendResponse, error, invalid, missing, moment, no_such, not_allowed, ok, page,
 };
+use super::memory::IdempotencyKeys;
+use super::sent::AcceptedEmail;
 use super::suppressions::Suppressions;
 use super::webhooks::with;
-
-/// Time for which an idempotency key is stored.
-const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Maximum number of characters of an idempotency key; maximum number of recipients of an email.
 const MAX_KEY_LENGTH: usize = 256;
@@ -25,8 +22,11 @@ const MAX_RECIPIENTS: usize = 50;
 pub(super) struct Emails {
     /// The accepted emails, the newest first: each in the format of the list, and with its request.
     all: Vec<(Value, Value)>,
-    /// For each idempotency key: the request, the email's id, and the time.
-    keys: BTreeMap<String, (Value, String, UnixMillis)>,
+    pub(super) keys: IdempotencyKeys,
+    /// The accepted emails, the oldest first.
+    pub(super) accepted: Vec<AcceptedEmail>,
+    /// Events about accepted emails that are not delivered yet: type and body.
+    pub(super) events: Vec<(&'static str, String)>,
 }
 
 impl Emails {
@@ -56,19 +56,18 @@ impl Emails {
         if api_request.idempotency_key.is_some_and(|key| !(1..=MAX_KEY_LENGTH).contains(&key.chars().count())) {
             return error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.");
         }
-        self.keys.retain(|_, (.., at)| at.plus(REMEMBERED) > api_request.now);
-        match api_request.idempotency_key.and_then(|key| self.keys.get(key)) {
-            Some((request, id, _)) if *request == api_request.body => return ok(json!({ "id": id })),
-            Some(_) => {
-                let message =
-                    "This idempotency key has been used already on this endpoint with a different request payload.";
-                return error(409, "invalid_idempotent_request", message);
-            }
-            None => {}
+        if let Some(known) = self.keys.find(api_request) {
+            return known;
         }
-        if let Some(refused) = refused(api_request) {
-            return refused;
-        }
+        let answer = match refused(api_request) {
+            Some(refused) => refused,
+            None => self.accept(api_request, suppressions),
+        };
+        self.keys.remember(api_request, &answer);
+        answer
+    }
+
+    fn accept(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
         let (id, to) = (uuid(), addresses(api_request.body.get("to")));
         let last_event = if to.iter().any(|to| suppressions.has(to)) {
             "suppressed"
@@ -83,9 +82,15 @@ impl Emails {
             "last_event": last_event, "scheduled_at": api_request.body.get("scheduled_at"),
         });
         self.all.insert(0, (email, api_request.body.clone()));
-        if let Some(key) = api_request.idempotency_key {
-            self.keys.insert(key.to_owned(), (api_request.body.clone(), id.clone(), api_request.now));
-        }
+        let accepted = AcceptedEmail {
+            id: id.clone(),
+            request: api_request.body.clone(),
+            idempotency_key: api_request.idempotency_key.map(str::to_owned),
+            at: api_request.now,
+            moment: Instant::now(),
+        };
+        self.events.extend(accepted.events(last_event));
+        self.accepted.push(accepted);
         ok(json!({ "id": id }))
     }
 }

@@ -27,19 +27,21 @@ pub(super) struct ResendRequest<'a> {
     /// The body; null if it is not JSON.
     pub(super) body: Value,
     pub(super) idempotency_key: Option<&'a str>,
+    pub(super) api_key: Option<&'a str>,
     pub(super) now: UnixMillis,
 }
 
 impl<'a> ResendRequest<'a> {
     pub(super) fn read(request: &'a Request<Bytes>, now: UnixMillis) -> Self {
         let query = request.uri().query().unwrap_or_default().as_bytes();
-        let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         Self {
             method: request.method(),
             path: request.uri().path().trim_matches('/').split('/').map(decoded).collect(),
             query: form_urlencoded::parse(query).into_owned().collect(),
             body: serde_json::from_slice(request.body()).unwrap_or_default(),
-            idempotency_key: key,
+            idempotency_key: header("idempotency-key"),
+            api_key: header("authorization").and_then(|given| given.strip_prefix("Bearer ")),
             now,
         }
     }

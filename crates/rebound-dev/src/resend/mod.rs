@@ -4,6 +4,7 @@
 //! - `access`: access control: user agents, keys, the rate limit.
 //! - `http`: requests, responses and pages.
 //! - `state`: all data, and the routing of requests.
+//! - `memory`: idempotency keys. `sent`: the accepted emails, and the events about them.
 //! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: the parts of the API.
 
 mod access;
@@ -11,6 +12,8 @@ mod contacts;
 mod delivery;
 mod emails;
 mod http;
+mod memory;
+mod sent;
 mod state;
 mod suppressions;
 mod webhooks;
@@ -20,12 +23,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_local::server::Server;
-use rebound::resend::signed::new_message_id;
+use aws_local::server::{CloseConnection, Reply, Server};
+use hyper::Request;
+use hyper::body::Bytes;
+use rebound::time::UnixMillis;
 use serde_json::Value;
 
 pub use self::access::SENDING_KEY;
-use self::delivery::{LoggedEvent, WebhookDelivery};
+use self::delivery::WebhookDelivery;
+pub use self::memory::KeyMemory;
+pub use self::sent::AcceptedEmail;
 use self::state::State;
 
 /// The planned reaction to a request.
@@ -44,8 +51,14 @@ pub enum ResendBehaviour {
     },
     /// The response is an HTML page, as from a proxy in front of the API.
     Html(u16),
+    /// The request is one too many, with this `retry-after` in seconds. It has no effect.
+    TooFast(u32),
     /// The request takes effect, and the connection is closed without a response.
     LoseAnswer,
+    /// The request takes effect, and the response comes after this time.
+    AnswerLate(Duration),
+    /// The request takes effect after this time, whether the client still waits or not.
+    EffectLate(Duration),
 }
 
 /// The stub of Resend's API, in memory.
@@ -69,12 +82,10 @@ impl LocalResend {
         let state = Arc::new(Mutex::new(State::new(key)));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
-            let (reply, deliveries) = lock(&shared).handle(&request);
-            for delivery in deliveries {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { post(&shared, &delivery).await });
-            }
-            async move { reply }
+            let shared = Arc::clone(&shared);
+            // In a task of its own: what a request does happens whether the client waits for it or not.
+            let task = tokio::spawn(async move { handle(&shared, &request).await });
+            async move { task.await.unwrap_or(Err(CloseConnection)) }
         })
         .await?;
         Ok(Self { server, state })
@@ -186,27 +197,55 @@ impl LocalResend {
         statuses
     }
 
-    /// Logs an event for every webhook that is subscribed to it.
     fn log(&self, event_type: &str, body: &str) -> Vec<WebhookDelivery> {
-        let mut state = self.state();
-        let (now, is_retried) = (state.now(), state.is_retried);
-        let wanting = state.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
-        let deliveries = wanting.filter_map(|hook| {
-            let id = new_message_id();
-            let (event_type, body) = (event_type.to_owned(), body.to_owned());
-            let logged = LoggedEvent {
-                id: id.clone(),
-                event_type,
-                created_at: now,
-                body,
-                attempts_made: Vec::new(),
-                is_retried,
-            };
-            hook.log.insert(0, logged);
-            WebhookDelivery::of(hook, &id, now)
-        });
-        deliveries.collect()
+        self.state().log(event_type, body)
     }
+
+    /// Sets the stub's clock, by which keys are remembered and events happen.
+    pub fn follow_clock(&self, clock: impl Fn() -> UnixMillis + Send + 'static) {
+        self.state().clock = Some(Box::new(clock));
+    }
+
+    /// Sets what is remembered about idempotency keys.
+    pub fn remember_keys(&self, memory: KeyMemory) {
+        self.state().emails.keys.memory = memory;
+    }
+
+    /// Creates a webhook for every type, signed with this secret, and delivers to it the events about each email that is accepted from
+    /// now on.
+    pub fn report_to(&self, endpoint: &str, secret: &str) {
+        let mut state = self.state();
+        let now = state.now();
+        state.webhooks.add(endpoint, secret, now);
+        state.reports_emails = true;
+    }
+
+    /// The accepted emails, the oldest first.
+    pub fn accepted(&self) -> Vec<AcceptedEmail> {
+        self.state().emails.accepted.clone()
+    }
+
+    /// The largest number of requests with a key within a second of real time.
+    pub fn busiest_second(&self) -> usize {
+        sent::busiest_second(&self.state().keyed_requests)
+    }
+}
+
+/// Handles a request, in the time that is planned for it.
+async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
+    let planned = lock(state).begin(request);
+    if let Some(ResendBehaviour::EffectLate(late)) = planned {
+        tokio::time::sleep(late).await;
+    }
+    let (reply, deliveries) = lock(state).handle(request, planned.as_ref());
+    for delivery in deliveries {
+        let state = Arc::clone(state);
+        tokio::spawn(async move { post(&state, &delivery).await });
+    }
+    if let Some(ResendBehaviour::AnswerLate(late)) = planned {
+        tokio::time::sleep(late).await;
+    }
+    reply
 }
 
 /// Posts a delivery, and logs the attempt. Returns the status.

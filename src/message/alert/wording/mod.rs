@@ -13,7 +13,9 @@ use serde_json::{Map, json};
 pub use self::campaign::{CampaignSnapshot, brake_alert, digest};
 use self::command::command;
 pub use self::complaint::{AddressState, complaint};
-pub use self::sending::{FollowupContext, Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
+pub use self::sending::{
+    AlertPeriod, FollowupContext, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice,
+};
 pub use self::unclear::{UnclearOutcome, ambiguous};
 use super::{Alert, AlertKind, Severity};
 use crate::message::text::one_line;

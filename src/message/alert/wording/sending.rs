@@ -33,14 +33,14 @@ pub enum RefusalEffect {
 
 /// Period in which an alert about one name is sent once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Once {
+pub enum AlertPeriod {
     /// Once an hour.
     Hour,
     /// Once a day, in UTC.
     Day,
 }
 
-impl Once {
+impl AlertPeriod {
     /// Returns the period that contains `at`, as text.
     fn of(self, at: UnixMillis) -> String {
         match self {
@@ -78,7 +78,7 @@ pub fn send_failed(
     name: &str,
     status: Option<u16>,
     effect: RefusalEffect,
-    once: Once,
+    once: AlertPeriod,
 ) -> Alert {
     let name = sanitize(name);
     let is_dropped = effect == RefusalEffect::Dropped;
@@ -104,8 +104,10 @@ pub fn send_failed(
         RefusalEffect::Postponed => "What was done: it is tried again later, for up to 72 hours after it was due.",
     };
     let period = match once {
-        Once::Hour => "This alert is sent once an hour for each reason; others may have failed for the same one.",
-        Once::Day => "This alert is sent once a day; others may have failed for the same reason.",
+        AlertPeriod::Hour => {
+            "This alert is sent once an hour for each reason; others may have failed for the same one."
+        }
+        AlertPeriod::Day => "This alert is sent once a day; others may have failed for the same reason.",
     };
     alert.text = [
         happened,

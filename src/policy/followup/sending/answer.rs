@@ -37,7 +37,7 @@ pub enum AnswerMeaning {
 
 /// An answer with what alerts say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct SendAnswer {
     /// The meaning.
     pub meaning: AnswerMeaning,
     /// The HTTP status, if an answer came.

@@ -49,7 +49,7 @@ pub struct LookRefusal {
     pub why: String,
 }
 
-/// What must happen to a follow-up whose time is over, whatever the last look says.
+/// End of a follow-up whose time is over, whatever the last look says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
     /// It was never handed to Resend, and it is too late now: `dropped`, `too_late`.

@@ -44,11 +44,13 @@
 
 mod answer;
 mod look;
+mod meaning;
 mod state;
 mod words;
 
-pub use self::answer::{Answer, AnswerMeaning};
+pub use self::answer::{AnswerMeaning, SendAnswer};
 pub use self::look::{CapCheck, CapTime, LookOutcome, LookRefusal, NotNow, Settlement, cap_time, quiet_until};
+pub use self::meaning::{PushMeaning, email_answer, push_answer};
 pub use self::state::{AcceptedChange, BegunTry, FollowupState, HistoryLine, asked_with, idempotency_key};
 pub use self::words::{DropReason, FollowupStatus, SendMode};
 

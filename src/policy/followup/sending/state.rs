@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Answer, AnswerMeaning, DropReason, FollowupStatus};
+use super::{AnswerMeaning, DropReason, FollowupStatus, SendAnswer};
 use crate::time::{UnixMillis, hours, minutes};
 
 /// Time after `open_since` at which no try begins any more. Resend remembers a key for 24 hours
@@ -62,7 +62,7 @@ pub struct FollowupState {
     pub refusals: u32,
     /// Time since which Resend may have accepted a request.
     pub open_since: Option<UnixMillis>,
-    /// What the open request was made with; see [`asked_with`].
+    /// Fingerprint of the URL and the API key of the open request; see [`asked_with`].
     pub asked_with: Option<String>,
     /// Resend's id, if it is sent.
     pub resend_id: Option<String>,
@@ -161,7 +161,7 @@ impl FollowupState {
     ///   What may go wrong: the answer belongs to an earlier try, and another one has begun since. The caller's condition
     ///   is the version that its own try wrote, so such an answer is not recorded at all.
     /// ```
-    pub fn answered(&self, begun: BegunTry, answer: &Answer, at: UnixMillis) -> Self {
+    pub fn answered(&self, begun: BegunTry, answer: &SendAnswer, at: UnixMillis) -> Self {
         let mut next = self.clone();
         let why =
             format!("{}{}", answer.name, answer.status.map(|status| format!(", HTTP {status}")).unwrap_or_default());

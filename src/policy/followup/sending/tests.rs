@@ -17,17 +17,17 @@ fn due() -> FollowupState {
     FollowupState::scheduled(NOW, NOW, "decided")
 }
 
-fn said(meaning: AnswerMeaning) -> Answer {
-    Answer { meaning, status: Some(400), name: "a_name".to_owned() }
+fn said(meaning: AnswerMeaning) -> SendAnswer {
+    SendAnswer { meaning, status: Some(400), name: "a_name".to_owned() }
 }
 
-fn about_it() -> Answer {
+fn about_it() -> SendAnswer {
     said(AnswerMeaning::AboutThisEmail { name: "validation_error".to_owned() })
 }
 
 /// Something that happens to a follow-up.
 #[derive(Clone, Debug)]
-enum Happening {
+enum Step {
     Try(u8),
     Answer(AnswerMeaning),
     Accepted(u8),
@@ -50,25 +50,25 @@ fn meanings() -> impl Strategy<Value = AnswerMeaning> {
     ]
 }
 
-fn happenings() -> impl Strategy<Value = Vec<(u32, Happening)>> {
+fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
     let one = prop_oneof![
-        6 => (0..10_u8).prop_map(|with| Happening::Try(u8::from(with == 0))),
-        4 => meanings().prop_map(Happening::Answer),
-        1 => (0..3_u8).prop_map(Happening::Accepted),
-        2 => (0..6_000_u32).prop_map(Happening::Postpone),
-        1 => prop::sample::select(DropReason::NAMED.to_vec()).prop_map(Happening::Drop),
-        1 => Just(Happening::Settle),
+        6 => (0..10_u8).prop_map(|with| Step::Try(u8::from(with == 0))),
+        4 => meanings().prop_map(Step::Answer),
+        1 => (0..3_u8).prop_map(Step::Accepted),
+        2 => (0..6_000_u32).prop_map(Step::Postpone),
+        1 => prop::sample::select(DropReason::NAMED.to_vec()).prop_map(Step::Drop),
+        1 => Just(Step::Settle),
     ];
     prop::collection::vec((0..300_u32, one), 1..60)
 }
 
-/// What Resend may have got: each key with the time of its first request, unless that was refused for certain.
+/// Requests that Resend may have got: each key with the time of its first request, unless that was refused for certain.
 #[derive(Debug, Default)]
-struct Asked {
+struct OpenRequest {
     open: Option<(String, UnixMillis, String)>,
 }
 
-impl Asked {
+impl OpenRequest {
     /// A request goes out.
     fn request(&mut self, state: &FollowupState, at: UnixMillis, with: &str) -> Result<(), TestCaseError> {
         let key = idempotency_key("k", state.refusals);
@@ -87,14 +87,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn whatever_happens_nothing_is_sent_twice(all in happenings()) {
-        let (mut state, mut at, mut asked) = (due(), NOW, Asked::default());
+    fn whatever_happens_nothing_is_sent_twice(all in steps()) {
+        let (mut state, mut at, mut asked) = (due(), NOW, OpenRequest::default());
         let mut trying: Option<BegunTry> = None;
-        for (wait, happening) in all {
+        for (wait, step) in all {
             at = at.plus(minutes(wait));
             let before = state.clone();
-            match happening {
-                Happening::Try(with) => {
+            match step {
+                Step::Try(with) => {
                     let with = if with == 0 { WITH } else { "fedcba9876543210" };
                     if let Some((next, begun)) = state.begin_try(at, with) {
                         asked.request(&next, at, with)?;
@@ -103,7 +103,7 @@ proptest! {
                         (state, trying) = (next, Some(begun));
                     }
                 }
-                Happening::Answer(meaning) => {
+                Step::Answer(meaning) => {
                     // Recorded only on the version that its own try wrote.
                     if let Some(begun) = trying.take() {
                         let is_refusal = meaning.is_definite_refusal();
@@ -117,7 +117,7 @@ proptest! {
                         }
                     }
                 }
-                Happening::Accepted(id) => {
+                Step::Accepted(id) => {
                     let was = state.status;
                     match state.accepted(&format!("r{id}"), at, "protect") {
                         AcceptedChange::Known => prop_assert_eq!(was, FollowupStatus::Sent),
@@ -126,17 +126,17 @@ proptest! {
                     prop_assert_eq!(state.status, FollowupStatus::Sent, "accepted wins");
                     trying = None;
                 }
-                Happening::Postpone(later) => {
+                Step::Postpone(later) => {
                     if !state.status.is_settled() {
                         state = state.postponed(at.plus(minutes(later)), at, "act", "why");
                         trying = None;
                     }
                 }
-                Happening::Drop(reason) => {
+                Step::Drop(reason) => {
                     state = state.dropped(reason, at, "eva", "why");
                     trying = None;
                 }
-                Happening::Settle => {
+                Step::Settle => {
                     if let Some(settlement) = state.settlement(at, Some(WITH)) {
                         state = match settlement {
                             Settlement::TooLate => state.dropped(DropReason::TooLate, at, "act", settlement.why()),

@@ -153,7 +153,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
 
 /// Returns false if no connection to the URL is possible. The response to the GET is ignored.
 async fn takes_connections(url: &str) -> bool {
-    let asked = rebound::claude::web::client_for(url).get(url).timeout(Duration::from_secs(5)).send().await;
+    let asked = rebound::web::client_for(url).get(url).timeout(Duration::from_secs(5)).send().await;
     !asked.is_err_and(|error| error.is_connect())
 }
 

@@ -41,7 +41,7 @@ pub enum ProbeResult {
 /// # Errors
 /// The response of the URL, as text.
 pub async fn find(url: &str) -> Result<(), String> {
-    let asked = rebound::claude::web::client_for(url).get(url).timeout(TIMEOUT).send().await;
+    let asked = rebound::web::client_for(url).get(url).timeout(TIMEOUT).send().await;
     let answer = match asked {
         Ok(answer) => answer,
         Err(error) if error.is_timeout() => return Err("no answer within 15 s".to_owned()),
@@ -64,7 +64,7 @@ pub async fn probe(url: &str, secret: &SigningSecret) -> ProbeResult {
 }
 
 async fn answered(url: &str, message: &SignedMessage) -> ProbeResult {
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let request = message.request(&client, reqwest::Method::POST, url).timeout(TIMEOUT);
     let answer = match request.send().await {
         Ok(answer) => answer,

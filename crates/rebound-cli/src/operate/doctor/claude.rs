@@ -36,7 +36,7 @@ pub(super) async fn check(target: &Target) -> Vec<Check> {
     };
     let base = target.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
     let url = format!("{}/v1/models/{model}", base.trim_end_matches('/'));
-    let request = rebound::claude::web::client().get(url).timeout(TIMEOUT);
+    let request = rebound::web::client().get(url).timeout(TIMEOUT);
     let asked = request.header("anthropic-version", VERSION).header("x-api-key", key.trim()).send().await;
     let Ok(answer) = asked else {
         return vec![Check::not_checked(KEY, "Claude's API can't be reached from this machine")];

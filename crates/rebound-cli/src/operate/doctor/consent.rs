@@ -115,7 +115,7 @@ fn token(keys: &ConsentKeys) -> Option<ConsentToken> {
 /// Returns the status of the answer, and true if it has a header that every page of `consent` has. The error names no
 /// path.
 async fn ask(method: Method, url: &str) -> Result<(u16, bool), String> {
-    let answer = rebound::claude::web::client_for(url).request(method, url).timeout(TIMEOUT).send().await;
+    let answer = rebound::web::client_for(url).request(method, url).timeout(TIMEOUT).send().await;
     let answer = answer.map_err(|error| {
         if error.is_timeout() { "no answer within 15 s".to_owned() } else { "the connection failed".to_owned() }
     })?;

@@ -28,7 +28,7 @@ pub(super) async fn check(target: &Target, url: Option<&str>) -> Vec<Check> {
 }
 
 async fn answers(url: &str) -> Check {
-    let asked = rebound::claude::web::client().get(url).timeout(TIMEOUT).send().await;
+    let asked = rebound::web::client().get(url).timeout(TIMEOUT).send().await;
     let to_do = "check that it is the stack's output WebhookUrl; if so, see receive's log";
     let answer = match asked {
         Ok(answer) => answer,

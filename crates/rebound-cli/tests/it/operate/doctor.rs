@@ -219,7 +219,7 @@ async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
     // The function reads it with the first signature that fails, but not twice in an interval: `connect` made it read before.
     tokio::time::sleep(RELOAD_INTERVAL).await;
     let forged = crate::support::signed("{}");
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let asked = forged.request(&client, reqwest::Method::POST, &world.url).send().await.unwrap();
     assert_eq!(asked.status().as_u16(), 200, "signed with the secret of local runs, and quarantined");
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);

@@ -329,8 +329,7 @@ async fn dev_says_a_line_of_an_alert_whatever_is_in_its_title() {
             ] {
                 let now = rebound::time::UnixMillis::now().to_text();
                 let body = json!({ "type": event_type, "created_at": now, "data": data });
-                let request =
-                    signed(body.to_string()).request(&rebound::claude::web::client(), reqwest::Method::POST, url);
+                let request = signed(body.to_string()).request(&rebound::web::client(), reqwest::Method::POST, url);
                 assert_eq!(request.send().await.unwrap().status(), 200);
             }
             is_sent = true;

@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod connect;
 mod doctor;
 mod doctor_consent;
+mod followups;
 mod forget;
 mod hints;
 mod hostile;

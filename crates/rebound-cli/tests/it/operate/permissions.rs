@@ -8,6 +8,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::connect::{KEY, World};
+use super::followups::put_followup;
 use super::tail::Tail;
 use super::{CommandOutput, command};
 use crate::support::recorder::{Action, Recorder};
@@ -171,7 +172,7 @@ impl Scene {
         let at = UnixMillis::now().minus(ago).to_text();
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
         let message = SignedMessage::new(id, now(), body, &secret());
-        let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.world.url);
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &self.world.url);
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
 
@@ -262,6 +263,17 @@ async fn each_command_needs_the_permissions_that_its_page_names() {
     wrong.push(says("unsubscribe-link", scene.asks(&[&["unsubscribe-link", "ann@example.com"]]).await));
     wrong.push(says("suppressions list", scene.asks(&[&["suppressions", "list"]]).await));
     wrong.push(says("suppressions export", scene.asks(&[&["suppressions", "export"]]).await));
+    let aws = &scene.world.aws;
+    let first = put_followup(aws, "bob@example.com", "due", &[]).await;
+    let second = put_followup(aws, "cem@example.com", "due", &[]).await;
+    put_followup(aws, "ann@example.com", "due", &[]).await;
+    wrong.push(says("followups list", scene.asks(&[&["followups", "list"]]).await));
+    wrong.push(says("followups show", scene.asks(&[&["followups", "show", &first]]).await));
+    wrong.push(says("followups reject", scene.asks(&[&["followups", "reject", &second]]).await));
+    wrong.push(says("followups stop", scene.asks(&[&["followups", "stop", "bob@example.com"]]).await));
+    let pause = ["followups", "pause", "--by", "ann@example.com"];
+    wrong.push(says("followups pause", scene.asks(&[&pause]).await));
+    wrong.push(says("followups resume", scene.asks(&[&["followups", "resume", "--campaign", "spring"]]).await));
     let forget = with(&["forget", "ann@example.com", "--yes"]);
     wrong.push(says("forget", scene.asks(&[&forget]).await));
     wrong.push(says("suppressions show", scene.asks(&[&["suppressions", "show", "ann@example.com"]]).await));
@@ -331,6 +343,8 @@ fn the_policies_to_paste_allow_what_commands_need_and_no_more() {
         "suppressions show",
         "suppressions export",
         "unsubscribe-link",
+        "followups list",
+        "followups show",
         "doctor",
     ];
     let [looking, everything] = policies().try_into().unwrap_or_else(|all: Vec<_>| panic!("{} policies", all.len()));

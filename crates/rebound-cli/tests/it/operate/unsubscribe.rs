@@ -25,7 +25,7 @@ async fn the_link_opens_the_page_of_rebound_dev_and_opts_out() {
     assert_eq!((made.code, made.stderr.as_str()), (0, ""));
     let url = made.stdout.trim_end();
     assert!(url.starts_with(&format!("{}/u/", dev.variables()["CONSENT_URL"])), "{url}");
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let page = client.get(url).send().await.unwrap();
     assert_eq!(page.status(), 200);
     assert!(page.text().await.unwrap().contains("ann@example.com"));

@@ -13,8 +13,7 @@ use crate::operate::connect::{KEY, World};
 async fn asked(url: &str, method: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
     // An agent that is empty is as good as none.
-    let request =
-        rebound::claude::web::builder().user_agent("").build().unwrap().request(method, url).body(body.to_owned());
+    let request = rebound::web::builder().user_agent("").build().unwrap().request(method, url).body(body.to_owned());
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let answer = request.send().await.unwrap();
     let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
@@ -94,7 +93,7 @@ async fn the_commands_say_which_refusal_it_was() {
 #[tokio::test]
 async fn every_request_of_ours_says_who_asks() {
     let server = Scripted::start(|_| (500, String::new())).await;
-    let post = rebound::claude::web::client().post(server.url()).send().await;
+    let post = rebound::web::client().post(server.url()).send().await;
     assert_eq!(post.unwrap().status().as_u16(), 500);
     let claude = Claude::new(&server.url(), 1).unwrap();
     let key = ApiKey::parse("sk-ant-test").unwrap();

@@ -74,7 +74,7 @@ pub(super) async fn show(env: &mut DemoEnvironment) -> Result<ConsentReport, Com
         ("the person opens the link", Method::GET, &own, 200, true),
         ("the signature with another address", Method::POST, &forged, 404, true),
     ];
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let mut requests = Vec::new();
     for (what, method, token, expected, is_out) in steps {
         let request = client.request(method, format!("{}/u/{token}", server.url()));

@@ -84,7 +84,7 @@ impl DemoEnvironment {
         let began = UnixMillis::now();
         Ok(Self {
             dynamodb: aws.clients()?.dynamodb(),
-            http: rebound::claude::web::client(),
+            http: rebound::web::client(),
             secret: LOCAL_SECRET.parse()?,
             protector: Arc::new(aws.protector()?),
             clock: Arc::new(AtomicI64::new(began.0)),

@@ -140,9 +140,9 @@ pub async fn send(
     options: &SendOptions,
     done: impl Fn(),
 ) -> Result<SendReport, Box<Stopped>> {
-    let client = rebound::claude::web::builder().pool_max_idle_per_host(options.at_once).timeout(TIMEOUT);
+    let client = rebound::web::builder().pool_max_idle_per_host(options.at_once).timeout(TIMEOUT);
     let client = if options.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
-    let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
+    let client = client.build().unwrap_or_else(|_| rebound::web::client());
     let began = Instant::now();
     let shared = SendRun {
         scenario,

@@ -17,7 +17,7 @@ impl ScenarioVerifier<'_> {
     pub(super) async fn published(&self, report: &mut VerifyReport) {
         let url = self.variables.get("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
         let Some(url) = url else { return };
-        let (client, mut after) = (rebound::claude::web::client(), 0);
+        let (client, mut after) = (rebound::web::client(), 0);
         let mut known = BTreeMap::new();
         loop {
             let url = format!("{}/?after={after}&most={PAGE_SIZE}", url.trim_end_matches('/'));

@@ -137,7 +137,7 @@ async fn forget_erases_the_address_everywhere_and_changes_nobody_else() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let dev = Dev::start().await;
     let place = dev.place().await;
-    let post = Post { client: rebound::claude::web::client(), url: place.variable("REBOUND_FUNCTION_URL").unwrap() };
+    let post = Post { client: rebound::web::client(), url: place.variable("REBOUND_FUNCTION_URL").unwrap() };
     let anns = takes_part(&post, "ann@example.com", "carl@example.com", "a").await;
     takes_part(&post, "joann@example.com", "dora@example.com", "b").await;
     dev.rebound(&["suppressions", "add", "ann@example.com", "--reason", "she asked"]).await;

@@ -90,7 +90,7 @@ fn hard() -> Value {
 }
 
 async fn post(variables: &BTreeMap<String, String>, message: &SignedMessage) {
-    let client = rebound::claude::web::client_for("http:");
+    let client = rebound::web::client_for("http:");
     let answer =
         message.request(&client, reqwest::Method::POST, &variables["REBOUND_FUNCTION_URL"]).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);

@@ -1,0 +1,291 @@
+//! One follow-up: from its row to the recorded answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ActActivity;
+use super::email::{self, AnsweredEmail, EmailError, Letterhead};
+use super::run::{Halt, Run};
+use crate::aws::CallError;
+use crate::policy::followup::sending::{
+    AnswerMeaning, BegunTry, DropReason, FollowupStatus, LookRefusal, NotNow, SendAnswer, Settlement, asked_with,
+    email_answer,
+};
+use crate::resend::api::key::ResendKey;
+use crate::resend::recipient::Recipient;
+use crate::store::act_lock::RestReason;
+use crate::store::followups::{FollowupEntry, FollowupRow, FollowupWrite, LastLook, TryResult};
+use crate::time::{UnixMillis, hours, minutes};
+
+/// Time after the sending of the last look's transaction within which its request must begin.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+/// Time for which a connection counts as open after a response. Servers close idle ones later.
+const OPEN: Duration = Duration::from_secs(5);
+
+/// Maximum age of a key.
+const MAX_KEY_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// Number of refusals of different follow-ups in a row after which all sending rests.
+const MAX_REFUSALS: usize = 3;
+
+/// Name of this function in a follow-up's history.
+const ACT: &str = "act";
+
+/// The rest after refusals in a row, and after a refused key.
+const REST: Duration = minutes(15);
+
+/// The rest after a used-up quota.
+const QUOTA_REST: Duration = hours(1);
+
+impl Run<'_> {
+    /// Looks at one follow-up, and makes a try if nothing is against it. With `halt`, it is only settled if its time is
+    /// over. Returns the reason if sending halts.
+    pub(super) async fn attempt(
+        &mut self,
+        entry: &FollowupEntry,
+        halt: Option<Halt>,
+    ) -> Result<Option<Halt>, CallError> {
+        let row = self.store.find(&entry.email_id, &entry.id).await?;
+        let open = row.filter(|row| !row.state.status.is_settled());
+        let Some((row, recipient)) = open.and_then(|row| Some((row.clone(), row.recipient?))) else {
+            // The row is gone, was emptied by `forget`, or was settled since the entry was read.
+            self.store.delete_entry(entry).await?;
+            return Ok(None);
+        };
+        if row.state.entry_at != entry.at || row.state.status == FollowupStatus::Waiting {
+            return Ok(None);
+        }
+        let key = self.key().await;
+        let asked_with = key.as_ref().map(|key| asked_with(self.actor.api.base_url(), key.expose()));
+        if let Some(settlement) = row.state.settlement((self.clock)(), asked_with.as_deref()) {
+            self.settle(&row, settlement).await?;
+            return Ok(None);
+        }
+        match halt {
+            Some(Halt::DayLimit) if row.state.tries > 0 => {}
+            Some(_) => return Ok(None),
+            None => {}
+        }
+        let (Some(key), Some(asked_with)) = (key, asked_with) else {
+            tracing::error!("there is no API key of Resend: put RESEND_API_KEY into the secret ACT_KEYS_ARN");
+            self.store.alert_key("missing_api_key", None, self.waiting, (self.clock)()).await?;
+            return Ok(Some(Halt::NoKey));
+        };
+        let request = match &row.request {
+            Some(request) => request.clone(),
+            None => match self.build(&row, &recipient).await? {
+                Some(Ok(request)) => request,
+                Some(Err(error)) => {
+                    self.drop_row(&row, DropReason::Unreadable, &error.to_string(), Vec::new()).await?;
+                    return Ok(None);
+                }
+                None => return Ok(Some(Halt::NoKey)),
+            },
+        };
+        if !self.pace.wait(self.last_try()).await {
+            return Ok(Some(Halt::TimeOver));
+        }
+        self.connect().await;
+        if Instant::now() >= self.last_try() {
+            return Ok(Some(Halt::TimeOver));
+        }
+        self.look_and_try(&row, &request, &key, &asked_with).await
+    }
+
+    /// Makes the last look, and the request if nothing is against it.
+    async fn look_and_try(
+        &mut self,
+        row: &FollowupRow,
+        request: &str,
+        key: &Arc<ResendKey>,
+        asked_with: &str,
+    ) -> Result<Option<Halt>, CallError> {
+        let (now, real_now) = ((self.clock)(), UnixMillis::now());
+        let (config, domain) = (Arc::clone(&self.actor.config), email::sender_domain(request));
+        let look = LastLook {
+            now,
+            real_now,
+            holder: &self.holder,
+            next_request_at: self.pace.after(real_now),
+            per_day: config.per_day,
+            asked_with,
+            zone: &config.zone,
+            policy: &config.policy.followups,
+            allowed: &config.allowed,
+            domain: domain.as_deref(),
+        };
+        match self.store.begin_try(row, request, &look).await? {
+            TryResult::Begun { row, begun, sent_at } => self.request(&row, begun, sent_at, key).await,
+            TryResult::NotNow(NotNow::Paused, _) => Ok(Some(Halt::Switch)),
+            TryResult::NotNow(NotNow::DayLimit, _) => Ok(Some(Halt::DayLimit)),
+            TryResult::NotNow(reason, guards) => {
+                self.store.postpone(row, reason.until(now), reason.why(), guards, now).await?;
+                self.record(ActActivity::Postponed);
+                Ok(None)
+            }
+            TryResult::No(reason, guards) => {
+                let why = guards.first().map(|refusal| refusal.why.clone()).unwrap_or_default();
+                self.drop_row(row, reason, &why, guards).await?;
+                Ok(None)
+            }
+            TryResult::Over(settlement) => {
+                self.settle(row, settlement).await?;
+                Ok(None)
+            }
+            TryResult::LockLost => Ok(Some(Halt::LockLost)),
+            TryResult::Changed => Ok(None),
+        }
+    }
+
+    /// Makes the request of a try that has begun, and records its answer.
+    async fn request(
+        &mut self,
+        row: &FollowupRow,
+        begun: BegunTry,
+        looked_at: Instant,
+        key: &Arc<ResendKey>,
+    ) -> Result<Option<Halt>, CallError> {
+        let (Some(idempotency_key), Some(body)) = (row.idempotency_key(), row.request.clone()) else {
+            return Ok(None);
+        };
+        if looked_at.elapsed() > MAX_DELAY {
+            tracing::warn!(id = row.id, "the last look is too old: no request; a later run tries again");
+            return Ok(None);
+        }
+        self.pace.begin(UnixMillis::now());
+        self.record(ActActivity::Requested);
+        let response = self.actor.api.send_email(key, &idempotency_key, body).await;
+        self.connected_at = response.as_ref().ok().map(|_| Instant::now());
+        let answer = email_answer(&response);
+        let AnswerMeaning::Accepted { id } = &answer.meaning else {
+            return self.record_refusal(row, begun, &answer, key).await;
+        };
+        self.store.record_accepted(&row.email_id, &row.id, id, ACT, (self.clock)()).await?;
+        self.record(ActActivity::Sent);
+        if !self.refused.is_empty() {
+            self.refused.clear();
+            self.lock.clear_refusals(&self.holder).await?;
+        }
+        Ok(None)
+    }
+
+    /// Records an answer that is no acceptance, and lets all sending rest where the answer is not about this email.
+    async fn record_refusal(
+        &mut self,
+        row: &FollowupRow,
+        begun: BegunTry,
+        answer: &SendAnswer,
+        key: &Arc<ResendKey>,
+    ) -> Result<Option<Halt>, CallError> {
+        tracing::warn!(id = row.id, answer = answer.name, status = answer.status, "not accepted");
+        self.record(ActActivity::NotAccepted(answer.meaning.clone()));
+        let recorded = self.store.record_answer(row, begun, answer, self.waiting, (self.clock)()).await;
+        // Even if the record failed, the next request must not come too early.
+        let halt = match &answer.meaning {
+            AnswerMeaning::Key => {
+                self.actor.key.reload(Some(key)).await;
+                self.rest(REST, RestReason::Key).await?
+            }
+            AnswerMeaning::Quota => self.rest(QUOTA_REST, RestReason::Quota).await?,
+            AnswerMeaning::TooFast { retry_after } => {
+                self.rest(*retry_after, RestReason::TooFast).await?;
+                self.count_refusal(&row.id).await?
+            }
+            AnswerMeaning::AboutThisEmail { .. } | AnswerMeaning::Otherwise { .. } => {
+                self.count_refusal(&row.id).await?
+            }
+            AnswerMeaning::Accepted { .. } | AnswerMeaning::Unclear | AnswerMeaning::KeyConflict => None,
+        };
+        self.note(&recorded?);
+        Ok(halt)
+    }
+
+    /// Lets all sending rest. A rest because of the rate may end within this run.
+    async fn rest(&mut self, time: Duration, because: RestReason) -> Result<Option<Halt>, CallError> {
+        let until = UnixMillis::now().plus(time);
+        if because == RestReason::TooFast {
+            self.pace.not_before(until);
+        }
+        self.lock.rest(&self.holder, until, because).await?;
+        Ok((because != RestReason::TooFast).then_some(Halt::Rest(because)))
+    }
+
+    async fn count_refusal(&mut self, id: &str) -> Result<Option<Halt>, CallError> {
+        self.refused.insert(id.to_owned());
+        if self.refused.len() >= MAX_REFUSALS {
+            self.refused.clear();
+            return self.rest(REST, RestReason::Refusals).await;
+        }
+        self.lock.count_refusal(&self.holder, id).await?;
+        Ok(None)
+    }
+
+    /// Builds the email. Returns `None` if the keys of the links are not known.
+    async fn build(
+        &self,
+        row: &FollowupRow,
+        recipient: &Recipient,
+    ) -> Result<Option<Result<String, EmailError>>, CallError> {
+        let config = &self.actor.config;
+        let (Some(links), Some(secret)) = (&config.links, &self.actor.link_keys) else { return Ok(None) };
+        secret.refresh(MAX_KEY_AGE).await;
+        let Some(keys) = secret.get().await else {
+            tracing::error!("no key of the unsubscribe links is known: see the secret CONSENT_KEYS_ARN");
+            return Ok(None);
+        };
+        let letterhead = Letterhead {
+            consent_url: &links.url,
+            keys: &keys,
+            reply_to: config.reply_to.as_deref(),
+            sender_address: config.sender_address.as_deref(),
+            campaign_tag: config.campaign_tags.first(),
+        };
+        let answered = AnsweredEmail::read(&self.timeline.all(&row.email_id).await?, &row.decision, recipient);
+        Ok(Some(email::request_body(&row.email_id, &row.id, recipient, &answered, &letterhead)))
+    }
+
+    /// The API key, read again when it is older than five minutes.
+    pub(super) async fn key(&self) -> Option<Arc<ResendKey>> {
+        self.actor.key.refresh(MAX_KEY_AGE).await;
+        self.actor.key.get().await
+    }
+
+    /// Opens the connection, so that a request begins as soon as it may.
+    pub(super) async fn connect(&mut self) {
+        if self.connected_at.is_none_or(|at| at.elapsed() > OPEN) {
+            let _ = tokio::time::timeout(OPEN, self.actor.api.connect()).await;
+            self.connected_at = Some(Instant::now());
+        }
+    }
+
+    async fn settle(&mut self, row: &FollowupRow, settlement: Settlement) -> Result<(), CallError> {
+        let written = self.store.settle(row, settlement, (self.clock)()).await?;
+        self.note(&written);
+        Ok(())
+    }
+
+    async fn drop_row(
+        &mut self,
+        row: &FollowupRow,
+        reason: DropReason,
+        why: &str,
+        guards: Vec<LookRefusal>,
+    ) -> Result<(), CallError> {
+        let written = self.store.drop_followup(row, reason, ACT, why, guards, (self.clock)()).await?;
+        self.note(&written);
+        Ok(())
+    }
+
+    /// Records the effect of a transition.
+    fn note(&mut self, written: &FollowupWrite) {
+        let FollowupWrite::Written(row, _) = written else { return };
+        match (row.state.status, &row.state.reason) {
+            (FollowupStatus::Dropped, Some(reason)) => self.record(ActActivity::Dropped(reason.clone())),
+            (FollowupStatus::Unknown, _) => self.record(ActActivity::Unknown),
+            _ => self.record(ActActivity::Postponed),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One run: the lock, the follow-ups that are due, then the contacts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pace::RequestRate;
+use super::{ActActivity, ActReport, Actor, Clock};
+use crate::aws::CallError;
+use crate::policy::followup::FollowupMode;
+use crate::policy::followup::sending::FollowupStatus;
+use crate::store::act_lock::{ActLock, LockState, RestReason};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
+use crate::store::client::RetryClient;
+use crate::store::followups::{FollowupEntry, FollowupStore, FollowupTables};
+use crate::store::timeline::Timeline;
+use crate::time::UnixMillis;
+
+/// Number of entries in one Query.
+pub(super) const PAGE: usize = 100;
+
+/// Number of entries among which those are looked for that must be settled while nothing is sent. At most [`PAGE`] rows
+/// of them are read in a run.
+const HALTED_PAGE: usize = 1_000;
+
+/// Time for which the lock is held, from the start of the run: longer than a run.
+const LOCKED: Duration = Duration::from_secs(55);
+
+/// Time that a try may take at most, with the record of its answer. With less time left, none begins.
+const TRY: Duration = Duration::from_secs(15);
+
+/// Reason why no further follow-up is sent in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// `FOLLOWUPS` is not `send`.
+    Off,
+    /// A person has paused all sending.
+    Switch,
+    /// The day's limit is reached. Follow-ups that were begun before are finished.
+    DayLimit,
+    /// All sending rests.
+    Rest(RestReason),
+    /// No API key, or no key of the links, is known.
+    NoKey,
+    /// There is no time for another try.
+    TimeOver,
+    /// Another run holds the lock.
+    LockLost,
+}
+
+/// One run, with everything that it needs.
+pub(super) struct Run<'a> {
+    pub(super) actor: &'a Actor,
+    pub(super) clock: Clock<'a>,
+    pub(super) deadline: Instant,
+    pub(super) store: FollowupStore,
+    pub(super) timeline: Timeline,
+    pub(super) agenda: Agenda,
+    pub(super) lock: ActLock,
+    /// The run's own name, as holder of the lock.
+    pub(super) holder: String,
+    pub(super) pace: RequestRate,
+    /// Follow-ups that were refused since the last accepted one.
+    pub(super) refused: BTreeSet<String>,
+    /// Time of the last response, after which the connection is open.
+    pub(super) connected_at: Option<Instant>,
+    /// Number of tasks that were due at the start, for alerts.
+    pub(super) waiting: usize,
+    push_resting_until: Option<UnixMillis>,
+    locked_until: UnixMillis,
+    report: ActReport,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(actor: &'a Actor, clock: Clock<'a>, deadline: Instant) -> Self {
+        let calls = RetryClient::new(actor.dynamodb.clone(), deadline);
+        let config = actor.config.as_ref();
+        let tables = FollowupTables {
+            events: config.events_table.clone(),
+            suppressions: config.suppressions_table.clone(),
+            campaigns: config.campaigns_table.clone(),
+            recipients: config.recipients_table.clone(),
+            agenda: config.agenda_table.clone(),
+        };
+        let started = UnixMillis::now();
+        Self {
+            actor,
+            clock,
+            deadline,
+            store: FollowupStore::new(calls.clone(), tables),
+            timeline: Timeline::new(calls.clone(), &config.events_table),
+            agenda: Agenda::new(calls.clone(), &config.agenda_table),
+            lock: ActLock::new(calls, &config.agenda_table),
+            holder: format!("{:016x}", fastrand::u64(..)),
+            pace: RequestRate::new(config.interval, started),
+            refused: BTreeSet::new(),
+            connected_at: None,
+            waiting: 0,
+            push_resting_until: None,
+            locked_until: started.plus(LOCKED),
+            report: ActReport::default(),
+        }
+    }
+
+    pub(super) fn into_report(self) -> ActReport {
+        self.report
+    }
+
+    pub(super) fn record(&mut self, activity: ActActivity) {
+        self.report.did.push(activity);
+    }
+
+    /// Time after which no try begins.
+    pub(super) fn last_try(&self) -> Instant {
+        self.deadline.checked_sub(TRY).unwrap_or(self.deadline)
+    }
+
+    pub(super) async fn process(&mut self) {
+        if let Err(error) = self.try_to_process().await {
+            self.report.errors.push(error);
+        }
+    }
+
+    async fn try_to_process(&mut self) -> Result<(), CallError> {
+        let now = (self.clock)();
+        let due = self.store.due(now, PAGE).await?;
+        let pushes = self.agenda.due(AgendaKind::Push, now, PAGE).await?;
+        self.waiting = due.len() + pushes.len();
+        if self.waiting == 0 {
+            return Ok(());
+        }
+        let Some(state) = self.lock.acquire(&self.holder, UnixMillis::now(), self.locked_until).await? else {
+            return Ok(());
+        };
+        if !due.is_empty() {
+            self.record(ActActivity::Due(due.len()));
+        }
+        let worked = self.work(due, pushes, state).await;
+        // Without it, the next run waits until the lock is over.
+        let released = self.lock.release(&self.holder, self.pace.next()).await;
+        worked.and(released)
+    }
+
+    async fn work(
+        &mut self,
+        due: Vec<FollowupEntry>,
+        pushes: Vec<AgendaEntry>,
+        state: LockState,
+    ) -> Result<(), CallError> {
+        let halt = self.take_over(state);
+        let halt = self.send_due(due, halt).await?;
+        let may_push = match halt {
+            Some(Halt::LockLost | Halt::NoKey | Halt::TimeOver | Halt::Rest(RestReason::Key)) => false,
+            None | Some(Halt::Off | Halt::Switch | Halt::DayLimit | Halt::Rest(_)) => true,
+        };
+        if may_push && self.push_resting_until.is_none_or(|until| until <= UnixMillis::now()) {
+            self.push(pushes).await?;
+        }
+        Ok(())
+    }
+
+    /// Continues with the rate and the rests of earlier runs.
+    fn take_over(&mut self, state: LockState) -> Option<Halt> {
+        if let Some(at) = state.next_request_at {
+            self.pace.not_before(at);
+        }
+        self.refused = state.refused_in_a_row;
+        self.push_resting_until = state.push_resting_until;
+        if self.actor.config.followups != FollowupMode::Send {
+            return Some(Halt::Off);
+        }
+        match state.rest {
+            Some((until, RestReason::TooFast)) => {
+                self.pace.not_before(until);
+                None
+            }
+            Some((until, because)) if until > UnixMillis::now() => Some(Halt::Rest(because)),
+            _ => None,
+        }
+    }
+
+    /// Looks at what is due, the oldest first. Returns the reason if nothing more is sent in this run.
+    async fn send_due(&mut self, due: Vec<FollowupEntry>, halt: Option<Halt>) -> Result<Option<Halt>, CallError> {
+        let (mut page, mut halt, mut limit) = (due, halt, PAGE);
+        let mut passed = BTreeSet::new();
+        while halt.is_none() {
+            let (before, is_full) = (passed.len(), page.len() >= limit);
+            halt = self.look_at_all(page, None, &mut passed).await;
+            if halt.is_none() && (!is_full || passed.len() == before) {
+                return Ok(None);
+            }
+            // What failed stays in front of the others.
+            limit = PAGE + self.report.errors.len();
+            let size = if halt.is_some() { HALTED_PAGE } else { limit };
+            page = self.store.due((self.clock)(), size).await?;
+        }
+        if matches!(halt, Some(Halt::TimeOver | Halt::LockLost)) {
+            return Ok(halt);
+        }
+        // Nothing more is sent; what is over is settled all the same. What may have been accepted comes first.
+        page.retain(|entry| !passed.contains(&entry.id));
+        page.sort_by_key(|entry| entry.status != FollowupStatus::Sending);
+        page.truncate(PAGE);
+        let ended = self.look_at_all(page, halt, &mut passed).await;
+        Ok(ended.or(halt))
+    }
+
+    /// Looks at these follow-ups. Returns the reason if sending halts, beside the one that is known.
+    async fn look_at_all(
+        &mut self,
+        page: Vec<FollowupEntry>,
+        halt: Option<Halt>,
+        passed: &mut BTreeSet<String>,
+    ) -> Option<Halt> {
+        for entry in page {
+            if !passed.insert(entry.id.clone()) {
+                continue;
+            }
+            if Instant::now() >= self.last_try() {
+                return Some(Halt::TimeOver);
+            }
+            match self.attempt(&entry, halt).await {
+                Ok(None) => {}
+                Ok(Some(reason)) => return Some(reason),
+                Err(error) => self.report.errors.push(error),
+            }
+        }
+        None
+    }
+
+    /// Notes an error. The task is passed over.
+    pub(super) fn pass_over(&mut self, error: CallError) {
+        self.report.errors.push(error);
+    }
+}

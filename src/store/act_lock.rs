@@ -1,0 +1,162 @@
+//! The lock of `act`: one function sends at a time, and the rate and the rests are kept from run to run. One item of the
+//! agenda, `lock` / `act`, without a TTL. All its times are real times.
+//!
+//! | attribute | value |
+//! | --- | --- |
+//! | `holder` | the run that holds it |
+//! | `until` | ms: it is free from then on, whatever happened to its holder |
+//! | `next_request_at` | ms: no request to Resend before |
+//! | `resting_until`, `resting_because` | ms, and the reason: no follow-up is sent before |
+//! | `push_resting_until` | ms: no contact is unsubscribed at Resend before |
+//! | `refused_in_a_row` | the follow-ups that Resend refused since it accepted the last one |
+//!
+//! ```text
+//!   acquire ─▶ work: each try checks the lock in its own transaction ─▶ release
+//!     ✗ killed here            the lock is free 55 s after it was acquired; no run lasts longer than 50 s
+//! ```
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use strum::{EnumString, IntoStaticStr};
+
+use super::agenda::key;
+use super::client::{ConditionalWrite, RetryClient, UpdateExpression};
+use super::{Item, as_number, number, string, text};
+use crate::aws::CallError;
+use crate::time::UnixMillis;
+
+/// Reason why all sending rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, EnumString)]
+pub enum RestReason {
+    /// Resend refuses the API key.
+    #[strum(serialize = "key")]
+    Key,
+    /// The account's quota is used up.
+    #[strum(serialize = "quota")]
+    Quota,
+    /// Requests come too fast.
+    #[strum(serialize = "too_fast")]
+    TooFast,
+    /// Several different emails were refused in a row.
+    #[strum(serialize = "refusals")]
+    Refusals,
+}
+
+impl RestReason {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// State of the lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockState {
+    /// Earliest time of the next request.
+    pub next_request_at: Option<UnixMillis>,
+    /// Time until which all sending rests, with the reason.
+    pub rest: Option<(UnixMillis, RestReason)>,
+    /// Time until which contacts are not unsubscribed.
+    pub push_resting_until: Option<UnixMillis>,
+    /// Ids of the follow-ups that were refused since the last accepted one.
+    pub refused_in_a_row: BTreeSet<String>,
+}
+
+/// The lock.
+#[derive(Clone, Debug)]
+pub struct ActLock {
+    calls: RetryClient,
+    table: String,
+}
+
+impl LockState {
+    fn from_item(item: &Item) -> Self {
+        let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
+        let refused = item.get("refused_in_a_row").and_then(|set| set.as_ss().ok());
+        let because = string(item, "resting_because").parse().unwrap_or(RestReason::Refusals);
+        Self {
+            next_request_at: millis("next_request_at"),
+            rest: millis("resting_until").map(|until| (until, because)),
+            push_resting_until: millis("push_resting_until"),
+            refused_in_a_row: refused.into_iter().flatten().cloned().collect(),
+        }
+    }
+}
+
+impl ActLock {
+    /// Creates a handle of the lock in the agenda table `table`.
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
+        Self { calls, table: table.into() }
+    }
+
+    /// Acquires the lock until `until`. Returns `None` if another run holds it. Acquiring it again is safe.
+    pub async fn acquire(
+        &self,
+        holder: &str,
+        now: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Option<LockState>, CallError> {
+        let values = [(":until", number(until.0)), (":now", number(now.0))];
+        let condition = "attribute_not_exists(holder) OR #until <= :now OR holder = :me";
+        let change = change("SET holder = :me, #until = :until", condition, holder, &values);
+        match self.calls.update(&self.table, lock_key(), &change).await? {
+            ConditionalWrite::Applied(item) => Ok(Some(LockState::from_item(&item))),
+            ConditionalWrite::ConditionFailed(_) => Ok(None),
+        }
+    }
+
+    /// Releases the lock. Without effect if it is not held any more.
+    pub async fn release(&self, holder: &str, next_request_at: UnixMillis) -> Result<(), CallError> {
+        let values = [(":next", number(next_request_at.0))];
+        self.set("SET next_request_at = :next REMOVE holder, #until", holder, &values).await
+    }
+
+    /// Lets all sending rest until `until`.
+    pub async fn rest(&self, holder: &str, until: UnixMillis, because: RestReason) -> Result<(), CallError> {
+        // After a rest because of refusals, their count begins anew.
+        let update = match because {
+            RestReason::Refusals => {
+                "SET resting_until = :rest, resting_because = :because, #until = #until REMOVE refused_in_a_row"
+            }
+            _ => "SET resting_until = :rest, resting_because = :because, #until = #until",
+        };
+        self.set(update, holder, &[(":rest", number(until.0)), (":because", text(because.as_str()))]).await
+    }
+
+    /// Lets the unsubscription of contacts rest until `until`.
+    pub async fn rest_pushes(&self, holder: &str, until: UnixMillis) -> Result<(), CallError> {
+        self.set("SET push_resting_until = :rest, #until = #until", holder, &[(":rest", number(until.0))]).await
+    }
+
+    /// Counts a refusal of this follow-up.
+    pub async fn count_refusal(&self, holder: &str, id: &str) -> Result<(), CallError> {
+        let id = AttributeValue::Ss(vec![id.to_owned()]);
+        self.set("ADD refused_in_a_row :id SET #until = #until", holder, &[(":id", id)]).await
+    }
+
+    /// Forgets the refusals: a follow-up was accepted.
+    pub async fn clear_refusals(&self, holder: &str) -> Result<(), CallError> {
+        self.set("SET #until = #until REMOVE refused_in_a_row", holder, &[]).await
+    }
+
+    async fn set(&self, update: &str, holder: &str, values: &[(&str, AttributeValue)]) -> Result<(), CallError> {
+        self.calls.update(&self.table, lock_key(), &change(update, "holder = :me", holder, values)).await?;
+        Ok(())
+    }
+}
+
+fn lock_key() -> Item {
+    key("lock", "act")
+}
+
+fn change(update: &str, condition: &'static str, holder: &str, values: &[(&str, AttributeValue)]) -> UpdateExpression {
+    let mut all = vec![(":me".to_owned(), text(holder))];
+    all.extend(values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    UpdateExpression {
+        update: update.to_owned(),
+        condition: Some(condition),
+        names: vec![("#until".to_owned(), "until".to_owned())],
+        values: all,
+    }
+}
