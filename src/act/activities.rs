@@ -43,7 +43,7 @@ impl ActReport {
     }
 
     /// Computes the metrics.
-    pub(super) fn metrics(&self) -> MetricValues {
+    pub fn metrics(&self) -> MetricValues {
         let mut numbers = MetricValues::default();
         for activity in &self.did {
             match activity {

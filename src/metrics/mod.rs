@@ -128,7 +128,7 @@ impl Metrics {
     }
 
     /// Writes the values of one invocation, if there are any.
-    pub(crate) fn write(&self, now: UnixMillis, numbers: &MetricValues) {
+    pub fn write(&self, now: UnixMillis, numbers: &MetricValues) {
         let Some(on) = &self.0 else { return };
         if !numbers.is_empty() {
             (on.write)(&line::line(numbers, &on.stack, now));

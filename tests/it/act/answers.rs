@@ -1,4 +1,4 @@
-//! Every answer of Resend: what becomes of the row, what rests, and what is asked next.
+//! Every answer of Resend: the effect on the row, the rests, and what is asked next.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

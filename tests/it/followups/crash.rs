@@ -64,7 +64,7 @@ const STEPS: [Step; 11] = [
     Step::Forget,
 ];
 
-/// What is there before a step.
+/// Items that are stored before a step.
 struct Before {
     stage: FollowupHarness,
     /// The row as the step's caller knows it.

@@ -228,7 +228,7 @@ impl FollowupHarness {
     }
 }
 
-/// What a last look is made with.
+/// Inputs of a last look.
 struct Setting {
     holder: String,
     per_day: u32,

@@ -30,7 +30,7 @@ struct Resend {
 }
 
 impl Resend {
-    /// Answers a request. `None`: the answer is lost, whatever was done.
+    /// Returns the answer to a request. `None`: the answer is lost, whatever was done.
     fn ask(&mut self, key: &str, at: UnixMillis, rng: &mut Rng) -> Option<Result<String, AnswerMeaning>> {
         let known = self.accepted.get(key).filter(|(_, since)| since.plus(hours(24)) > at);
         if let Some((id, _)) = known {
@@ -112,7 +112,7 @@ impl Sequence {
         self.stopped.push(what);
     }
 
-    /// What act does with a follow-up that it looks at.
+    /// Steps of act with a follow-up that it looks at.
     async fn look(&mut self) {
         let (store, at) = (self.stage.store(), self.at);
         let row = self.stage.row().await;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_local::faults::Fault;
-use rebound::metrics::{Emitter, Metric};
+use rebound::act::{ActActivity, ActReport};
+use rebound::metrics::{Emitter, Metric, Metrics};
+use rebound::policy::followup::sending::{AnswerMeaning, DropReason};
 use rebound::resend::signed::SignedMessage;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
@@ -158,6 +161,34 @@ async fn people_click() -> Vec<String> {
 }
 
 /// Every line of the whole scenario.
+/// Writes the metrics of a run of act with every kind of activity.
+fn act_runs(metrics: &Metrics) {
+    let name = || "validation_error".to_owned();
+    let mut did = vec![ActActivity::Due(3), ActActivity::Sent, ActActivity::Unknown, ActActivity::Pushed];
+    did.push(ActActivity::PushRefused);
+    let reasons = [
+        DropReason::Suppressed,
+        DropReason::CampaignPaused,
+        DropReason::OptOutClick,
+        DropReason::TooLate,
+        DropReason::Cap,
+        DropReason::Refused(name()),
+        DropReason::Stopped,
+    ];
+    did.extend(reasons.map(ActActivity::Dropped));
+    let answers = [
+        AnswerMeaning::Unclear,
+        AnswerMeaning::Key,
+        AnswerMeaning::Quota,
+        AnswerMeaning::TooFast { retry_after: Duration::from_secs(1) },
+        AnswerMeaning::AboutThisEmail { name: name() },
+        AnswerMeaning::Otherwise { name: name() },
+    ];
+    did.extend(answers.map(ActActivity::NotAccepted));
+    let report = ActReport { did, errors: Vec::new() };
+    metrics.write(NOW, &report.metrics());
+}
+
 pub(super) async fn everything() -> Vec<String> {
     let (opt_outs, followups) = (Lines::default(), Lines::default());
     let (mut lines, clicks, (), _) = tokio::join!(
@@ -169,6 +200,9 @@ pub(super) async fn everything() -> Vec<String> {
     lines.extend(clicks);
     lines.extend(opt_outs.take());
     lines.extend(followups.take());
+    let acts = Lines::default();
+    act_runs(&acts.metrics());
+    lines.extend(acts.take());
     lines
 }
 
@@ -234,6 +268,14 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         ("AlertsDomain", 1.0),
         ("AlertsQuarantine", 1.0),
         ("AlertsLifted", 1.0),
+        ("FollowupsDue", 3.0),
+        ("FollowupsSent", 1.0),
+        ("FollowupsDropped", 7.0),
+        ("DroppedOther", 1.0),
+        // A follow-up's, and a contact's.
+        ("ResendKeyRefusals", 2.0),
+        ("ResendOtherRefusals", 2.0),
+        ("ContactsUnsubscribed", 1.0),
         ("AlertsSendFailed", 1.0),
         ("AlertsSendUnknown", 2.0),
         ("AlertsResendKey", 1.0),
