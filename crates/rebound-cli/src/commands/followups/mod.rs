@@ -162,8 +162,7 @@ async fn list_all(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
         println!("No follow-ups wait, and none was settled since {}.", since.to_text());
         return Ok(ExitCode::SUCCESS);
     }
-    let columns = ["status", "at", "recipient", "campaign", "id", "reason"].map(Column::text);
-    Table::new(columns).with(rows.iter().map(cells)).print();
+    table_of(rows.iter().map(cells)).print();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -190,9 +189,12 @@ fn cells(row: &FollowupRow) -> Vec<String> {
 async fn show(arguments: &ShowArguments) -> Result<ExitCode, CommandError> {
     let target = arguments.target.find().await?;
     let store = store(&target);
-    let row = find(&store, &arguments.id).await?.ok_or_else(|| unknown_id(&arguments.id))?;
+    let row = find(&store, &arguments.id).await?.ok_or_else(|| unknown_id(&arguments.id, &arguments.target))?;
     if arguments.json {
-        let item = store.attributes(&row.email_id, &row.id).await?.ok_or_else(|| unknown_id(&arguments.id))?;
+        let item = store
+            .attributes(&row.email_id, &row.id)
+            .await?
+            .ok_or_else(|| unknown_id(&arguments.id, &arguments.target))?;
         println!("{}", json::row(&item));
         return Ok(ExitCode::SUCCESS);
     }
@@ -229,7 +231,7 @@ async fn reject(arguments: &RejectArguments) -> Result<ExitCode, CommandError> {
     let target = arguments.target.find().await?;
     let store = store(&target);
     let note = arguments.who.note("rejected")?;
-    let row = find(&store, &arguments.id).await?.ok_or_else(|| unknown_id(&arguments.id))?;
+    let row = find(&store, &arguments.id).await?.ok_or_else(|| unknown_id(&arguments.id, &arguments.target))?;
     let (result, row) = stop_one(&store, row, &DropReason::Rejected, &note).await?;
     arguments.who.say(result, &row);
     Ok(ExitCode::from(result.code()))
@@ -328,10 +330,18 @@ fn who(row: &FollowupRow) -> String {
     row.recipient.as_ref().map_or_else(|| "a forgotten recipient".to_owned(), ToString::to_string)
 }
 
-fn unknown_id(id: &str) -> CommandError {
+/// The table of follow-ups.
+fn table_of(rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let columns = ["status", "at", "recipient", "campaign", "id", "reason"].map(Column::text);
+    Table::new(columns).with(rows)
+}
+
+fn unknown_id(id: &str, target: &TargetArguments) -> CommandError {
     format!(
-        "there is no follow-up {:?} that waits, or was settled within 30 days; `rebound followups list` has their ids, and `rebound timeline` shows older ones",
-        sanitize(id)
+        "there is no follow-up {:?} that waits, or was settled within 30 days; {} has their ids, and {} shows older ones",
+        sanitize(id),
+        target.command("followups list"),
+        target.command("timeline")
     )
     .into()
 }
@@ -361,4 +371,24 @@ fn paused(switch: &Switch) -> String {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_followups_fits_every_width() {
+        let id = format!("followup-{}", "0123456789abcdef".repeat(2));
+        let row = [
+            "dropped",
+            "2026-11-23T13:05:00.000Z",
+            "ann.lee.of.the.garden@example.com",
+            "spring-bulbs",
+            &id,
+            "too_late",
+        ];
+        let rows = std::iter::repeat_with(|| row.map(str::to_owned)).take(3);
+        assert_eq!(table_of(rows.map(Into::into)).faults(), Vec::<String>::new());
+    }
 }

@@ -75,7 +75,7 @@ async fn simulate_says_that_the_shells_secret_is_wrong() {
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();
     let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), "whsec_YW5vdGhlciBvbmU".to_owned())]);
     let (said, took) = timed(&variables, &["simulate", &url, &local(&dev)]).await;
-    assert!(said.code == 2 && said.stderr.contains("another signing secret"), "{said:?}");
+    assert!(said.code == 2 && said.stderr.contains("the function's signing secret"), "{said:?}");
     assert!(said.stderr.contains("RESEND_WEBHOOK_SECRET in this shell is not the function's: unset it"), "{said:?}");
     assert!(took < Duration::from_secs(2), "{took:?}");
     // The port beside it.
