@@ -1,6 +1,7 @@
 //! `rebound followups`: the follow-ups that Rebound sends.
 
 mod json;
+mod look;
 
 use std::process::ExitCode;
 
@@ -9,17 +10,14 @@ use rebound::policy::answer::may_name_an_address;
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::resend::campaign::Campaign;
 use rebound::store::followups::{FollowupRow, Switch, SwitchOf};
-use rebound::time::{UnixMillis, days};
-use rebound_cli::operate::followups::{StopResult, find, line, list, stop_all, stop_one, store};
+use rebound::time::UnixMillis;
+use rebound_cli::operate::followups::{StopResult, find, line, stop_all, stop_one, store};
 use rebound_dev::commands::CommandError;
-use rebound_dev::output::{Column, Table, sanitize};
+use rebound_dev::output::sanitize;
 
 use crate::commands::suppressions::{note, recipient};
 use crate::commands::target::TargetArguments;
 use crate::commands::timeline::time;
-
-/// Days of settled follow-ups that `list` shows.
-const LATELY_DAYS: u32 = 7;
 
 /// List, show, and stop the follow-ups that Rebound sends; pause and resume all sending.
 ///
@@ -135,96 +133,13 @@ struct WhoArguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     match &arguments.command {
-        Command::List(arguments) => list_all(arguments).await,
-        Command::Show(arguments) => show(arguments).await,
+        Command::List(arguments) => look::list_all(arguments).await,
+        Command::Show(arguments) => look::show(arguments).await,
         Command::Reject(arguments) => reject(arguments).await,
         Command::Stop(arguments) => stop(arguments).await,
         Command::Pause(arguments) => pause(arguments).await,
         Command::Resume(arguments) => resume(arguments).await,
     }
-}
-
-async fn list_all(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
-    let target = arguments.target.find().await?;
-    let store = store(&target);
-    let since = arguments.since.unwrap_or_else(|| UnixMillis::now().minus(days(LATELY_DAYS)));
-    let rows = list(&store, since, arguments.limit).await?;
-    if arguments.json {
-        for row in &rows {
-            println!("{}", line(row));
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    for switch in store.switches().await? {
-        println!("{}", paused(&switch));
-    }
-    if rows.is_empty() {
-        println!("No follow-ups wait, and none was settled since {}.", since.to_text());
-        return Ok(ExitCode::SUCCESS);
-    }
-    table_of(rows.iter().map(cells)).print();
-    Ok(ExitCode::SUCCESS)
-}
-
-fn cells(row: &FollowupRow) -> Vec<String> {
-    let state = &row.state;
-    let reason = match (&state.reason, state.is_unclear()) {
-        (Some(reason), true) => format!("{reason}, but it may have been accepted"),
-        (Some(reason), false) => reason.to_string(),
-        (None, _) => state.history.last().map(|line| line.why.clone()).unwrap_or_default(),
-    };
-    let at = if state.status.is_settled() { state.entry_at } else { state.not_before.max(state.entry_at) };
-    [
-        state.status.as_str().to_owned(),
-        at.to_text(),
-        who(row),
-        row.campaign.as_ref().map(ToString::to_string).unwrap_or_default(),
-        row.id.clone(),
-        reason,
-    ]
-    .map(|cell| sanitize(&cell))
-    .to_vec()
-}
-
-async fn show(arguments: &ShowArguments) -> Result<ExitCode, CommandError> {
-    let target = arguments.target.find().await?;
-    let store = store(&target);
-    let row = find(&store, &arguments.id).await?.ok_or_else(|| unknown_id(&arguments.id, &arguments.target))?;
-    if arguments.json {
-        let item = store
-            .attributes(&row.email_id, &row.id)
-            .await?
-            .ok_or_else(|| unknown_id(&arguments.id, &arguments.target))?;
-        println!("{}", json::row(&item));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let state = &row.state;
-    let say = |name: &str, text: &str| println!("{name:14}{}", sanitize(text));
-    say("Follow-up", &row.id);
-    say("Status", &status(&row));
-    say("To", &who(&row));
-    say("Campaign", row.campaign.as_ref().map_or("", Campaign::as_str));
-    say("Email", &row.email_id);
-    say("Decision", &row.decision);
-    say("Not before", &state.not_before.to_text());
-    if !state.status.is_settled() {
-        say("Next look", &state.entry_at.to_text());
-    }
-    say("Tries", &format!("{}, refused {}", state.tries, state.refusals));
-    if let Some(since) = state.open_since {
-        say("Open since", &format!("{}: Resend may have accepted it since then", since.to_text()));
-    }
-    for id in state.resend_id.iter().chain(&state.also) {
-        say("At Resend", id);
-    }
-    for guard in &row.guards {
-        say("Refused by", &format!("{}: {}", guard.guard, guard.why));
-    }
-    for line in &state.history {
-        let times = if line.times > 1 { format!(" ({} times)", line.times) } else { String::new() };
-        say("History", &format!("{} {} by {}: {}{times}", line.at.to_text(), line.status.as_str(), line.by, line.why));
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn reject(arguments: &RejectArguments) -> Result<ExitCode, CommandError> {
@@ -270,7 +185,11 @@ async fn pause(arguments: &PauseArguments) -> Result<ExitCode, CommandError> {
     if arguments.who.json {
         println!("{}", json::switch(&switch.of, true));
     } else {
-        println!("{} Resume it with {}.", paused(&switch), target.command("followups resume"));
+        let resume = match &switch.of {
+            SwitchOf::All => "followups resume",
+            SwitchOf::Campaign(_) => "followups resume --campaign NAME",
+        };
+        println!("{} Resume it with {}.", paused(&switch), target.command(resume));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -330,12 +249,6 @@ fn who(row: &FollowupRow) -> String {
     row.recipient.as_ref().map_or_else(|| "a forgotten recipient".to_owned(), ToString::to_string)
 }
 
-/// The table of follow-ups.
-fn table_of(rows: impl Iterator<Item = Vec<String>>) -> Table {
-    let columns = ["status", "at", "recipient", "campaign", "id", "reason"].map(Column::text);
-    Table::new(columns).with(rows)
-}
-
 fn unknown_id(id: &str, target: &TargetArguments) -> CommandError {
     format!(
         "there is no follow-up {:?} that waits, or was settled within 30 days; {} has their ids, and {} shows older ones",
@@ -371,24 +284,4 @@ fn paused(switch: &Switch) -> String {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_followups_fits_every_width() {
-        let id = format!("followup-{}", "0123456789abcdef".repeat(2));
-        let row = [
-            "dropped",
-            "2026-11-23T13:05:00.000Z",
-            "ann.lee.of.the.garden@example.com",
-            "spring-bulbs",
-            &id,
-            "too_late",
-        ];
-        let rows = std::iter::repeat_with(|| row.map(str::to_owned)).take(3);
-        assert_eq!(table_of(rows.map(Into::into)).faults(), Vec::<String>::new());
-    }
 }
