@@ -176,7 +176,10 @@ async fn a_pause_is_shown_with_who_did_it_and_names_no_address() {
     assert_eq!((last.code, last.json()), (0, json!({ "campaign": "spring", "paused": false })));
     assert!(stage.scan("AGENDA_TABLE").await.is_empty());
     let spring = rebound(&stage.aws, &["followups", "pause", "--campaign", "spring"]).await.stdout;
-    assert!(spring.contains("rebound followups resume --campaign NAME"), "the other one would resume nothing: {spring}");
+    assert!(
+        spring.contains("rebound followups resume --campaign NAME"),
+        "the other one would resume nothing: {spring}"
+    );
 }
 
 #[tokio::test]
