@@ -136,6 +136,7 @@ async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
         (env!("CARGO_BIN_EXE_protect"), "not set"),
         (env!("CARGO_BIN_EXE_engage"), "not set"),
         (env!("CARGO_BIN_EXE_consent"), "not set"),
+        (env!("CARGO_BIN_EXE_act"), "set RESEND_API_KEY to"),
     ] {
         let mut program = program(function);
         let output = program.env("EVENTS_TABLE", "e").env("AWS_LAMBDA_LOG_FORMAT", "JSON").output().await.unwrap();

@@ -218,13 +218,14 @@ pub async fn poll(
     Ok(pollers)
 }
 
-/// Invokes each scheduled function at `interval`, or, without one, at the template's interval.
+/// Invokes each scheduled function but `act` at `interval`, or, without one, at the template's interval.
 pub fn tick(
     clock: Clock,
     interval: Option<Duration>,
     invoke: impl Fn(&str) -> Invoke,
 ) -> Result<Vec<Scheduler>, StartError> {
-    let ticking = template()?.schedules()?.into_iter().map(|schedule| {
+    let schedules = template()?.schedules()?.into_iter().filter(|schedule| schedule.function != "act");
+    let ticking = schedules.map(|schedule| {
         let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
         let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
         Scheduler(tokio::spawn(async move {
