@@ -18,7 +18,7 @@ SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 # Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
 OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node/installed $(TOOLS)/node/resend)
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
-FUNCTIONS := --bin receive --bin protect --bin engage --bin consent
+FUNCTIONS := --bin receive --bin protect --bin engage --bin consent --bin act
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 # The browser that visits the pages of consent, and whether it has to be there.
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))

@@ -104,7 +104,7 @@ class Deploying(Case):
     def test_cargo_shows_what_it_builds_before_sam_builds_and_deploys(self):
         said = self.says("deploy")
         self.assertEqual(self.commands(), ["cargo lambda", "sam build", "sam deploy"])
-        self.assertEqual(self.ran[0][2:], ["build", "--release", "--arm64", "--bin", "receive", "--bin", "protect", "--bin", "engage", "--bin", "consent"])
+        self.assertEqual(self.ran[0][2:], ["build", "--release", "--arm64", "--bin", "receive", "--bin", "protect", "--bin", "engage", "--bin", "consent", "--bin", "act"])
         self.assertIn("takes minutes", said)
         self.assertEqual(self.ran[2][2:4], ["--stack-name", "rebound"])
         self.assertIn("eu-west-1", self.ran[2])
@@ -319,7 +319,7 @@ class Updating(unittest.TestCase):
         for arguments, told in [
             (["receive", "--stack", "staging"], "there is no function staging-receive in eu-west-1"),
             (["recieve"], "FUNCTION=receive"),
-            ([], "FUNCTION=receive|protect|engage|consent"),
+            ([], "FUNCTION=receive|protect|engage|consent|act"),
         ]:
             with self.assertRaises(SystemExit) as stopped:
                 self.update(*arguments)

@@ -23,7 +23,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FUNCTIONS = ["receive", "protect", "engage", "consent"]
+FUNCTIONS = ["receive", "protect", "engage", "consent", "act"]
 TABLE = "AWS::DynamoDB::Table"
 # Lambda allows a function's name 64 characters, and the longest end is "-receive".
 LONGEST_STACK = 64 - len("-receive")

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-FUNCTIONS = ["receive", "protect", "engage", "consent"]
+FUNCTIONS = ["receive", "protect", "engage", "consent", "act"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIST = ROOT / "docs" / "dependencies.md"
 SOURCE = re.compile(rb"/.*/registry/src/[^/]+/([A-Za-z0-9_-]+?)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)/")

@@ -15,7 +15,7 @@ use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
 use rebound_dev::output::{Column, Table, count};
-use rebound_dev::runner::{Clock, feed, protect_invoker, serve_consent, serve_function_url, tick, timeout_of};
+use rebound_dev::runner::{Clock, feed, protect_invoker, schedule, serve_consent, serve_function_url, timeout_of};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use rebound_dev::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 use serde_json::json;
@@ -54,13 +54,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let options = LocalAwsOptions { data: Some(folder.path().join("rebound.db")), ..LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
-    let server = serve_function_url(SocketAddr::from(([127, 0, 0, 1], 0)), aws.receiver().await?).await?;
     let clock = Clock::new(1.0);
+    let server = serve_function_url(SocketAddr::from(([127, 0, 0, 1], 0)), aws.receiver().await?, clock).await?;
     let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
     let longest_window = Some(Duration::from_secs_f64(arguments.window));
     let feeding = feeder::FeederOptions { longest_window, ..feeder::FeederOptions::default() };
     let _feeder = feed(&aws, feeding, |_| Arc::clone(&protect)).await?;
-    let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
+    let of_protect = |function: &str| (function == "protect").then(|| Arc::clone(&protect));
+    let _schedules = schedule(clock, Some(Duration::from_secs(5)), of_protect)?;
 
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let client = rebound::web::client();

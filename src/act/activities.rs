@@ -60,7 +60,7 @@ impl ActReport {
                     }
                 }
                 ActActivity::Pushed => numbers.increment(Metric::ContactsUnsubscribed),
-                ActActivity::PushRefused => numbers.increment(Metric::ResendKeyRefusals),
+                ActActivity::PushRefused => numbers.increment(Metric::ContactsRefused),
                 ActActivity::Requested | ActActivity::Postponed => {}
             }
         }

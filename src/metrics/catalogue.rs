@@ -169,11 +169,12 @@ metrics! {
     DroppedRefused, Count, Act, "Follow-ups dropped because Resend refused the very email.";
     DroppedOther, Count, Act, "Follow-ups dropped for another reason.";
     ResendUnclear, Count, Act, "Requests to Resend without a clear answer. They are repeated with the same key.";
-    ResendKeyRefusals, Count, Act, "Requests that Resend refused because of the API key.";
+    ResendKeyRefusals, Count, Act, "Follow-ups that Resend refused because of the API key.";
     ResendQuotaRefusals, Count, Act, "Requests that Resend refused because of the account's quota.";
     ResendRateRefusals, Count, Act, "Requests that Resend refused because they came too fast.";
     ResendOtherRefusals, Count, Act, "Requests that Resend refused for any other reason.";
     ContactsUnsubscribed, Count, Act, "Contacts unsubscribed at Resend after an opt-out, or unknown there.";
+    ContactsRefused, Count, Act, "Contacts that were not unsubscribed at Resend, because the API key may not do that.";
 
     EngageLag, Seconds, Engage, "Age of the oldest open or click of a batch, since it was received. 90 s of it are an intended delay.";
     VerdictsHuman, Count, Engage, "Opens and clicks by a person.";

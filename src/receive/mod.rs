@@ -106,9 +106,20 @@ impl Receiver {
 
     /// Receives one webhook at `now`. Storing must be finished by `deadline`.
     pub async fn receive(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Response<Body> {
+        self.receive_at(request, now, now, deadline).await
+    }
+
+    /// Receives one webhook at `now` of the service's clock. The age of its signature goes by `real_now`.
+    pub async fn receive_at(
+        &self,
+        request: &Request,
+        now: UnixMillis,
+        real_now: UnixMillis,
+        deadline: Instant,
+    ) -> Response<Body> {
         let started = Instant::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
-        let result = self.accept(request, now, deadline).await;
+        let result = self.accept(request, now, real_now, deadline).await;
         let took = started.elapsed();
         log(&result, took, cold, || self.refusals.lock().unwrap_or_else(PoisonError::into_inner).another(now));
         self.metrics.gather(now, |numbers| measure(&result, took, numbers));
@@ -118,7 +129,13 @@ impl Receiver {
         }
     }
 
-    async fn accept(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Accepted, Rejection> {
+    async fn accept(
+        &self,
+        request: &Request,
+        now: UnixMillis,
+        real_now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<Accepted, Rejection> {
         if request.method() != Method::POST {
             return Err(Rejection::NotPost);
         }
@@ -129,7 +146,7 @@ impl Receiver {
         if body.len() > MAX_BODY_BYTES {
             return Err(Rejection::TooLarge);
         }
-        let message = self.verified(request.headers(), body, now).await?;
+        let message = self.verified(request.headers(), body, real_now).await?;
         let webhook = VerifiedWebhook { message: &message, body, received_at: now, deadline };
         match Event::read(body) {
             Ok(event) => {
@@ -140,7 +157,7 @@ impl Receiver {
         }
     }
 
-    /// Returns the id of a webhook whose signature is valid.
+    /// Returns the id of a webhook whose signature is valid at `now`.
     async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Rejection> {
         let claim = SignedHeaders::from_headers(|name| edge::header(headers, name))?;
         let now = now.seconds();

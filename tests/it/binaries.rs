@@ -8,11 +8,13 @@ use aws_local::function_url;
 use aws_local::runtime_api::RuntimeApi;
 use aws_local::tls::{Certificate, Terminator};
 use rebound::resend::signed::SignedMessage;
+use rebound::time::UnixMillis;
 use rebound_dev::runner::runtime_api;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 
 use crate::consent;
+use crate::support::act::{self, ActHarness};
 use crate::support::{complaint, log_line, now, program, secret, signed};
 
 #[tokio::test]
@@ -89,6 +91,37 @@ async fn the_consent_binary_opts_out_and_logs_nobody() {
 }
 
 #[tokio::test]
+async fn the_act_binary_sends_a_follow_up_and_logs_nobody() {
+    let stage = ActHarness::start().await;
+    stage.set_clock(UnixMillis::now());
+    stage.decide(consent::EMAIL_ID, "ann@example.com").await;
+    let api = runtime_api("act").await.unwrap();
+    let mut function = program(env!("CARGO_BIN_EXE_act"));
+    function.envs(stage.aws.variables()).envs(api.variables()).stdout(Stdio::piped());
+    function.env("FOLLOWUPS", "send").env("POLICY", r#"{"followups": {"quiet_from": 0, "quiet_until": 0}}"#);
+    function.env("CONSENT_URL", "https://mail.example.com").env("CONSENT_KEY", consent::KEY);
+    function.env("RESEND_BASE_URL", stage.resend.url()).env("RESEND_API_KEY", act::KEY);
+    let mut function = function.spawn().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+
+    for sent in [1, 0] {
+        let answer = api.invoke(include_str!("../../events/act/tick.json").to_owned()).await.unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({ "sent": sent }));
+    }
+    assert_eq!(stage.resend.accepted().len(), 1);
+
+    function.start_kill().unwrap();
+    let output = String::from_utf8(function.wait_with_output().await.unwrap().stdout).unwrap();
+    let (metrics, lines): (Vec<Value>, Vec<Value>) =
+        output.lines().map(log_line).partition(|line: &Value| line.get("_aws").is_some());
+    let measured = |name: &str| metrics.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
+    assert_eq!((lines.len(), ["FollowupsDue", "FollowupsSent"].map(measured)), (1, [1.0, 1.0]), "{lines:?}");
+    for personal in ["ann@", "example.com", consent::KEY, act::KEY, "Bulbs", "Hello"] {
+        assert!(!output.contains(personal), "{personal} in {output}");
+    }
+}
+
+#[tokio::test]
 async fn the_receive_binary_opens_tls_in_init_and_keeps_it() {
     let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -136,6 +169,7 @@ async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
         (env!("CARGO_BIN_EXE_protect"), "not set"),
         (env!("CARGO_BIN_EXE_engage"), "not set"),
         (env!("CARGO_BIN_EXE_consent"), "not set"),
+        (env!("CARGO_BIN_EXE_act"), "set RESEND_API_KEY to"),
     ] {
         let mut program = program(function);
         let output = program.env("EVENTS_TABLE", "e").env("AWS_LAMBDA_LOG_FORMAT", "JSON").output().await.unwrap();

@@ -32,6 +32,7 @@ mod parts;
 mod poll_embedded;
 mod protect;
 mod published;
+mod roles;
 mod secret_rotation;
 mod signature_cases;
 mod signature_peer;

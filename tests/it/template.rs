@@ -157,11 +157,12 @@ fn the_stream_hands_over_what_protect_wants() {
 }
 
 /// The functions, by their logical ids, and the binary of each.
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 5] = [
     ("ReceiveFunction", "receive"),
     ("ProtectFunction", "protect"),
     ("EngageFunction", "engage"),
     ("ConsentFunction", "consent"),
+    ("ActFunction", "act"),
 ];
 
 #[test]
@@ -230,7 +231,7 @@ fn parameters_are_in_groups_in_order_and_have_defaults() {
     assert_eq!(asked, grouped);
     assert_eq!(asked[0], "AlertEmail", "what concerns everybody comes first");
     assert!(groups.iter().all(|group| !group["Label"]["default"].as_str().unwrap().is_empty()));
-    assert!(asked.len() <= 22, "a further one is a further question to everybody: {asked:?}");
+    assert!(asked.len() <= 28, "a further one is a further question to everybody: {asked:?}");
     for (name, parameter) in template["Parameters"].as_object().unwrap() {
         assert!(parameter.get("Default").is_some() && parameter.get("Description").is_some(), "{name}");
     }
@@ -250,25 +251,113 @@ fn the_stack_outputs_its_version_and_its_dashboard() {
     assert!(url.ends_with("/${Overview}"), "{url}");
 }
 
-/// The function `consent` and its parts are made only where it is on, so that it costs nothing where it is off.
+/// The value without what it has only where follow-ups are sent, which needs `consent`.
+fn without_sending(value: &Value) -> Value {
+    match value {
+        Value::Array(parts) if parts.first().is_some_and(|first| first == "SendsFollowups") => {
+            parts.get(2).map_or(Value::Null, without_sending)
+        }
+        Value::Array(parts) => parts.iter().map(without_sending).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), without_sending(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+/// The functions `consent` and `act` and their parts are made only where `Consent` is on, so that they cost nothing
+/// where it is off.
 #[test]
-fn nothing_of_consent_is_made_where_it_is_off() {
+fn nothing_of_consent_and_act_is_made_where_it_is_off() {
     let template = template();
     assert_eq!(template["Parameters"]["Consent"]["Default"], "off");
     assert_eq!(template["Parameters"]["ConsentConcurrency"]["Default"], 0);
-    let mut ours = 0;
-    for (section, of_consent) in [("Resources", "Consent"), ("Outputs", "Consent")] {
+    let mut ours = BTreeMap::new();
+    for section in ["Resources", "Outputs"] {
         for (id, made) in template[section].as_object().unwrap() {
-            let is_ours = id.starts_with(of_consent);
+            let alarms = ["FollowupsOverdue", "ResendKeyRefused"].contains(&id.as_str());
+            let is_ours = alarms || ["Consent", "Act"].iter().any(|function| id.starts_with(function));
             assert_eq!(made.get("Condition").is_some_and(|condition| condition == "HasConsent"), is_ours, "{id}");
-            ours += usize::from(is_ours);
+            *ours.entry(section).or_insert(0) += usize::from(is_ours);
             // What is always there must not refer to what may not be.
-            assert!(is_ours || !made.to_string().contains("ConsentFunction"), "{id}");
+            let refers = without_sending(made).to_string();
+            for part in ["ConsentFunction", "ConsentKeys", "ActFunction", "ActKeys"] {
+                assert!(is_ours || !refers.contains(part), "{id}: {part}");
+            }
         }
     }
-    assert_eq!(ours, 9 + 3);
-    let key = &template["Resources"]["ConsentKeys"];
-    assert_eq!((&key["DeletionPolicy"], &key["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")));
-    assert!(key["Properties"].get("SecretString").is_none(), "a value here could be written over the real one");
-    assert!(key["Properties"].get("GenerateSecretString").is_none(), "nor a generated one");
+    assert_eq!(ours, [("Resources", 9 + 9), ("Outputs", 3 + 2)].into());
+    for (secret, kept) in [("ConsentKeys", "Retain"), ("ActKeys", "Delete")] {
+        let key = &template["Resources"][secret];
+        assert_eq!((&key["DeletionPolicy"], &key["UpdateReplacePolicy"]), (&json!(kept), &json!(kept)), "{secret}");
+        assert!(key["Properties"].get("SecretString").is_none(), "a value here could be written over the real one");
+        assert!(key["Properties"].get("GenerateSecretString").is_none(), "nor a generated one");
+    }
+}
+
+#[test]
+fn sending_without_unsubscribe_links_is_refused() {
+    let template = template();
+    let rule = &template["Rules"]["SendingNeedsUnsubscribeLinks"];
+    assert_eq!(rule["RuleCondition"], json!(["Followups", "send"]));
+    let assertion = &rule["Assertions"][0];
+    assert_eq!(assertion["Assert"], json!(["Consent", "on"]));
+    assert!(assertion["AssertDescription"].as_str().unwrap().contains("Deploy with Consent=on"), "it says what to do");
+    assert_eq!(template["Conditions"]["SendsFollowups"], json!(["HasConsent", ["Followups", "send"]]));
+    assert_eq!(template["Parameters"]["Followups"]["Default"], "propose", "nothing is sent unless somebody says so");
+}
+
+/// One run a minute, none of them repeated or late: 43,200 a month.
+#[test]
+fn act_runs_every_minute_and_nothing_tries_a_run_again() {
+    let functions: BTreeMap<String, Value> = resources("AWS::Serverless::Function").into_iter().collect();
+    let act = &functions["ActFunction"];
+    assert_eq!(act["Events"].as_object().unwrap().len(), 1);
+    let tick = &act["Events"]["Tick"]["Properties"];
+    assert_eq!(tick["Schedule"], "rate(1 minute)");
+    let once = json!({ "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60 });
+    assert_eq!((&tick["RetryPolicy"], &act["EventInvokeConfig"]), (&once, &once));
+    let sample: Value = serde_json::from_str(include_str!("../../events/act/tick.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(tick["Input"].as_str().unwrap()).unwrap(), sample);
+    let timeout = std::time::Duration::from_secs(act["Timeout"].as_u64().unwrap());
+    assert!(timeout > rebound::act::BUDGET && timeout.as_secs() <= 60, "a run ends before the next one begins");
+    assert!(act.get("ReservedConcurrentExecutions").is_none());
+}
+
+/// The variables that a configuration looks up, and those that the template sets.
+fn looked_up(function: &str, read: impl Fn(&dyn Fn(&str) -> Option<String>)) -> [BTreeSet<String>; 2] {
+    let functions: BTreeMap<String, Value> = resources("AWS::Serverless::Function").into_iter().collect();
+    let set = functions[function]["Environment"]["Variables"].as_object().unwrap();
+    let asked = std::cell::RefCell::new(BTreeSet::new());
+    read(&|name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        set.contains_key(name).then(|| match name {
+            "FOLLOWUPS" => "send".to_owned(),
+            "CONSENT_URL" => "https://mail.example.com".to_owned(),
+            "RESEND_RATE" => "4".to_owned(),
+            "FOLLOWUPS_PER_DAY" => "200".to_owned(),
+            "FOLLOWUP_RECIPIENTS" => "*".to_owned(),
+            "CLAUDE_CONCURRENCY" | "CLAUDE_DAILY_BUDGET_USD" => "2".to_owned(),
+            "RETENTION_DAYS" => "90".to_owned(),
+            "FOLLOWUP_TIMEZONE" => "UTC".to_owned(),
+            "POLICY" => String::new(),
+            name => name.to_lowercase(),
+        })
+    });
+    [asked.into_inner(), set.keys().cloned().collect()]
+}
+
+#[test]
+fn engage_and_act_can_send_with_the_variables_of_the_template() {
+    let only_by_hand = ["CONSENT_KEY", "RESEND_API_KEY", "RESEND_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+    let [act, engage] = [
+        looked_up("ActFunction", |variable| drop(rebound::config::ActConfig::read(variable).unwrap())),
+        looked_up("EngageFunction", |variable| drop(rebound::config::EngageConfig::read(variable).unwrap())),
+    ];
+    for (function, [mut asked, set]) in [("act", act), ("engage", engage)] {
+        asked.retain(|name| !only_by_hand.contains(&name.as_str()));
+        assert_eq!(asked, set, "{function}");
+    }
 }

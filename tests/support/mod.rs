@@ -22,7 +22,7 @@ use rebound::store::Item;
 use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
-use rebound_dev::runner::receive_invoker;
+use rebound_dev::runner::{Clock, receive_invoker};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -84,9 +84,12 @@ impl Service {
         };
         let receiver = Arc::new(Receiver::from_environment(through_proxy).await.unwrap());
         proxy.plan(|_| None); // the warm-up call is not counted
-        let server = function_url::serve(any_port(), receive_invoker(Arc::clone(&receiver), Duration::from_secs(10)))
-            .await
-            .unwrap();
+        let server = function_url::serve(
+            any_port(),
+            receive_invoker(Arc::clone(&receiver), Clock::new(1.0), Duration::from_secs(10)),
+        )
+        .await
+        .unwrap();
         Self { aws, proxy, receiver, server, client: rebound::web::client_for("http:") }
     }
 

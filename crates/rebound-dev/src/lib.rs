@@ -44,6 +44,9 @@ pub const LOCAL_FILE: &str = ".local/dev.env";
 /// The variable in that file with the URL that counts the faults of `rebound dev --faults`.
 pub const FAULTS_URL: &str = "REBOUND_FAULTS_URL";
 
+/// The variable in that file with the clock of `rebound dev`.
+pub const CLOCK: &str = "REBOUND_CLOCK";
+
 /// Reads an environment file: lines like `NAME=value`.
 ///
 /// # Errors

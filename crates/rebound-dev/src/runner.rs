@@ -2,7 +2,9 @@
 //! event source mappings define it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use aws_local::runtime_api::RuntimeApi;
 use aws_local::sam::{Mapping, QueueMapping, TemplateError};
 use aws_local::server::Server;
 use lambda_runtime::{Context, LambdaEvent};
+use rebound::act::Actor;
 use rebound::aws::edge;
 use rebound::aws::queue::QueueMessage;
 use rebound::aws::stream::Invocation;
@@ -29,18 +32,32 @@ use tokio::time::Instant;
 use crate::stack::{EmbeddedAws, StartError};
 use crate::template::template;
 
-/// A function's clock: real time, or faster.
+/// Minimum real time between two scheduled invocations of a function, on a fast clock.
+const MIN_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A function's clock: real time, or another, which may be faster.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     began: UnixMillis,
     started: Instant,
     speed: f64,
+    is_real: bool,
 }
 
 impl Clock {
     /// A clock that starts now, and is faster than real time by the factor `speed`.
     pub fn new(speed: f64) -> Self {
-        Self { began: UnixMillis::now(), started: Instant::now(), speed }
+        Self { began: UnixMillis::now(), started: Instant::now(), speed, is_real: speed == 1.0 }
+    }
+
+    /// A clock that starts at the time `began`.
+    pub fn starting_at(began: UnixMillis, speed: f64) -> Self {
+        Self { began, is_real: false, ..Self::new(speed) }
+    }
+
+    /// True if this clock shows real time.
+    pub fn is_real(&self) -> bool {
+        self.is_real
     }
 
     /// The current time on this clock.
@@ -48,11 +65,42 @@ impl Clock {
         self.began.plus(self.started.elapsed().mul_f64(self.speed))
     }
 
+    /// The time on this clock after a span of real time.
+    pub fn after(&self, span: Duration) -> UnixMillis {
+        self.now().plus(span.mul_f64(self.speed))
+    }
+
     /// The real duration of a time span on this clock.
     pub fn takes(&self, span: Duration) -> Duration {
         span.div_f64(self.speed)
     }
 }
+
+impl fmt::Display for Clock {
+    /// Writes the speed, a real time and the clock's time then, for [`FromStr`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.speed, UnixMillis::now().0, self.now().0)
+    }
+}
+
+impl FromStr for Clock {
+    type Err = NoClock;
+
+    /// The clock of another process.
+    fn from_str(text: &str) -> Result<Self, NoClock> {
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [speed, real, then] = parts.as_slice() else { return Err(NoClock) };
+        let speed: f64 = speed.parse().map_err(|_| NoClock)?;
+        let [real, then] = [real, then].map(|text| text.parse().map(UnixMillis).map_err(|_| NoClock));
+        let passed = Duration::from_millis(u64::try_from(UnixMillis::now().0 - real?.0).unwrap_or(0));
+        Ok(Self::starting_at(then?.plus(passed.mul_f64(speed)), speed))
+    }
+}
+
+/// A text that is no clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the clock of a `rebound dev`")]
+pub struct NoClock;
 
 /// Invokes a scheduled function at its interval. Stops when it is dropped.
 #[derive(Debug)]
@@ -64,8 +112,8 @@ impl Drop for Scheduler {
     }
 }
 
-/// Invokes a receiver in this process, as Lambda does for a request to its function URL.
-pub fn receive_invoker(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
+/// Invokes a receiver in this process, as Lambda does for a request to its function URL, with the time of `clock`.
+pub fn receive_invoker(receiver: Arc<Receiver>, clock: Clock, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let receiver = Arc::clone(&receiver);
         Box::pin(async move {
@@ -73,19 +121,27 @@ pub fn receive_invoker(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
             context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
             // Through the JSON text, as in Lambda: the function parses a text, and not a value.
             let envelope = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
-            let Ok(reply) = edge::serve(LambdaEvent::new(envelope, context), |request| receiver.handle(request)).await;
+            let handle = async |request| {
+                if clock.is_real() {
+                    return receiver.handle(request).await;
+                }
+                // The age of a signature goes by real time.
+                let (now, deadline) = (clock.now(), Instant::now() + timeout.mul_f64(0.95));
+                Ok(receiver.receive_at(&request, now, UnixMillis::now(), deadline).await)
+            };
+            let Ok(reply) = edge::serve(LambdaEvent::new(envelope, context), handle).await;
             serde_json::to_value(reply).map_err(|error| error.to_string())
         })
     })
 }
 
-/// Serves a receiver's function URL.
+/// Serves a receiver's function URL, with the time of `clock`.
 ///
 /// # Errors
 /// The address is taken.
-pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
-    let timeout = template()?.function_timeout("receive")?;
-    let serving = function_url::serve(address, receive_invoker(Arc::new(receiver), timeout)).await;
+pub async fn serve_function_url(address: SocketAddr, receiver: Receiver, clock: Clock) -> Result<Server, StartError> {
+    let invoke = receive_invoker(Arc::new(receiver), clock, timeout_of("receive")?);
+    let serving = function_url::serve(address, invoke).await;
     serving.map_err(|error| StartError::Listen(address, error))
 }
 
@@ -119,7 +175,7 @@ pub fn protect_invoker(protector: Arc<Protector>, clock: Clock, timeout: Duratio
 }
 
 async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Duration) -> Result<Value, String> {
-    if clock.speed == 1.0 {
+    if clock.is_real() {
         let mut context = Context::default();
         context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
         let answer = tokio::time::timeout(timeout, protector.handle(LambdaEvent::new(event, context))).await;
@@ -149,6 +205,20 @@ pub fn engage_invoker(engager: Arc<Engager>, clock: Clock, timeout: Duration) ->
             let answer = tokio::time::timeout(timeout, batch).await;
             let answer = answer.map_err(|_| "the function timed out".to_owned())?;
             serde_json::to_value(answer).map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// Invokes an actor in this process, with the time of `clock`. Its event has no content.
+pub fn act_invoker(actor: Arc<Actor>, clock: Clock) -> Invoke {
+    Arc::new(move |_| {
+        let actor = Arc::clone(&actor);
+        Box::pin(async move {
+            let report = actor.run(&|| clock.now(), Instant::now() + rebound::act::BUDGET).await;
+            match report.errors.first() {
+                None => Ok(Value::Null),
+                Some(error) => Err(error.to_string()),
+            }
         })
     })
 }
@@ -218,23 +288,25 @@ pub async fn poll(
     Ok(pollers)
 }
 
-/// Invokes each scheduled function at `interval`, or, without one, at the template's interval.
-pub fn tick(
+/// Invokes each scheduled function at the template's interval, by `clock`; `protect` at the real interval `tick`, if there is one. A
+/// function is invoked once at a time, and at most once in 200 real milliseconds. A function for which `invoke` returns `None` is left out.
+pub fn schedule(
     clock: Clock,
-    interval: Option<Duration>,
-    invoke: impl Fn(&str) -> Invoke,
+    tick: Option<Duration>,
+    invoke: impl Fn(&str) -> Option<Invoke>,
 ) -> Result<Vec<Scheduler>, StartError> {
-    let ticking = template()?.schedules()?.into_iter().map(|schedule| {
-        let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
-        let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
-        Scheduler(tokio::spawn(async move {
+    let scheduled = template()?.schedules()?.into_iter().filter_map(|schedule| {
+        let (invoke, name) = (invoke(&schedule.function)?, schedule.function.clone());
+        let tick = tick.filter(|_| schedule.function == "protect");
+        let every = tick.unwrap_or_else(|| clock.takes(schedule.every).max(MIN_INTERVAL));
+        Some(Scheduler(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;
                 if let Err(error) = invoke(schedule.input.clone()).await {
                     tracing::error!(error, function = name, "a scheduled invocation failed");
                 }
             }
-        }))
+        })))
     });
-    Ok(ticking.collect())
+    Ok(scheduled.collect())
 }

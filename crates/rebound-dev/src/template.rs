@@ -115,13 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn protect_ticks_every_five_minutes() {
-        let expected = Schedule {
-            function: "protect".to_owned(),
-            every: Duration::from_secs(300),
+    fn protect_ticks_every_five_minutes_and_act_every_minute() {
+        let schedule = |function: &str, seconds| Schedule {
+            function: function.to_owned(),
+            every: Duration::from_secs(seconds),
             input: json!({ "tick": true }),
         };
-        assert_eq!(template().unwrap().schedules().unwrap(), [expected]);
+        let mut schedules = template().unwrap().schedules().unwrap();
+        schedules.sort_by_key(|schedule| schedule.every);
+        assert_eq!(schedules, [schedule("act", 60), schedule("protect", 300)]);
     }
 
     #[test]

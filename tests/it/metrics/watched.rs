@@ -80,6 +80,8 @@ fn a_metric_is_put_together_as_it_is_meant() {
     for watched in all_watched().iter().filter(|watched| watched.namespace == NAMESPACE) {
         let metric = Metric::ALL.iter().find(|metric| metric.name() == watched.name).unwrap();
         let fits: &[&str] = match (metric, metric.unit()) {
+            // A level, and a number of minutes.
+            (Metric::FollowupsDue | Metric::FollowupsOverdue, _) => &["Maximum"],
             (Metric::ClaudeSpentToday, _) | (_, Unit::Percent | Unit::Seconds) => &["Maximum"],
             (_, Unit::Milliseconds) => &["p50", "p99"],
             (_, Unit::Count | Unit::UsDollars) => &["Sum"],
@@ -114,7 +116,7 @@ fn an_alarm_looks_back_no_longer_than_cloudwatch_allows() {
 #[test]
 fn every_alarm_says_what_it_means_and_what_to_do() {
     let all = alarms().unwrap();
-    assert_eq!(all.len(), 18);
+    assert_eq!(all.len(), 23);
     for alarm in &all {
         let (id, says) = (alarm.id.as_str(), alarm.properties["AlarmDescription"].as_str().unwrap());
         let is_part = PARTS.contains(&id);
@@ -128,7 +130,7 @@ fn every_alarm_says_what_it_means_and_what_to_do() {
         assert_eq!(alarm.properties["TreatMissingData"], missing, "{id}");
     }
     // The cost in docs/cost.md and the template: 0.10 US dollars a month for each metric.
-    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 19);
+    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 24);
 }
 
 #[test]
@@ -152,6 +154,11 @@ fn what_the_issue_of_a_silent_service_needs_has_an_alarm() {
         ("ComplaintRateIsHigh", "ComplaintRate"),
         ("ClaudeSpends", "ClaudeSpentToday"),
         ("ClaudeRefuses", "ClaudeRefusals"),
+        ("ActFails", "Errors"),
+        ("ActIsThrottled", "Throttles"),
+        ("ActUnknown", "FollowupsUnknown"),
+        ("FollowupsOverdue", "FollowupsOverdue"),
+        ("ResendKeyRefused", "ResendKeyRefusals"),
     ] {
         assert!(watches(id, name), "{id} does not look at {name}");
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::webhooks::{ResendWebhook, with};
 
-/// Time between the first attempt and the second.
-const NEXT_TRY: Duration = Duration::from_secs(5);
+/// Times between one attempt and the next (<https://resend.com/docs/dashboard/webhooks/introduction>), in seconds.
+const PAUSES: [u64; 7] = [5, 5 * 60, 30 * 60, 2 * 3_600, 5 * 3_600, 10 * 3_600, 10 * 3_600];
 
 /// An event in a webhook's log.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct LoggedEvent {
     pub(super) body: String,
     /// The attempts, the newest first.
     pub(super) attempts_made: Vec<Attempt>,
-    /// True if the status after a failure is `pending`. The stub makes no retry by itself.
+    /// True if the status after a failure is `pending`.
     pub(super) is_retried: bool,
 }
 
@@ -46,6 +46,13 @@ impl LoggedEvent {
         }
     }
 
+    /// The time of the next attempt, if there is one.
+    pub(super) fn next_attempt(&self) -> Option<UnixMillis> {
+        let last = self.attempts_made.first().filter(|_| self.status() == "pending")?;
+        let pause = PAUSES.get(self.attempts_made.len().checked_sub(1)?)?;
+        Some(last.sent_at.plus(Duration::from_secs(*pause)))
+    }
+
     pub(super) fn json(&self) -> Value {
         let created_at = self.created_at.to_text();
         json!({ "id": self.id, "type": self.event_type, "created_at": created_at, "status": self.status() })
@@ -53,8 +60,7 @@ impl LoggedEvent {
 
     /// The event with its payload.
     pub(super) fn whole(&self) -> Value {
-        let last = self.attempts_made.first().filter(|_| self.status() == "pending");
-        let next = last.map(|attempt| attempt.sent_at.plus(NEXT_TRY).to_text());
+        let next = self.next_attempt().map(UnixMillis::to_text);
         let payload: Value = serde_json::from_str(&self.body).unwrap_or_default();
         let mut whole = with(self.json(), &[("object", json!("webhook_event")), ("payload", payload)]);
         if let Some(whole) = whole.as_object_mut() {
@@ -79,6 +85,8 @@ pub(super) struct WebhookDelivery {
     pub(super) event: String,
     endpoint: String,
     message: SignedMessage,
+    /// True if the stub itself retries a failed attempt.
+    pub(super) is_repeated: bool,
 }
 
 impl WebhookDelivery {
@@ -94,17 +102,22 @@ impl WebhookDelivery {
         let signatures: Vec<String> = secrets.iter().map(sign).collect();
         message.headers.insert("svix-signature".to_owned(), signatures.join(" "));
         let (hook_id, endpoint) = (hook.id.clone(), hook.endpoint.clone());
-        Some(Self { hook: hook_id, event: event.to_owned(), endpoint, message })
+        Some(Self { hook: hook_id, event: event.to_owned(), endpoint, message, is_repeated: false })
     }
 
-    /// Posts the delivery.
-    pub(super) async fn post(&self) -> Attempt {
+    /// The same delivery, retried by the stub.
+    pub(super) fn repeated(self) -> Self {
+        Self { is_repeated: true, ..self }
+    }
+
+    /// Posts the delivery at `now` of the stub's clock.
+    pub(super) async fn post(&self, now: UnixMillis) -> Attempt {
         let sent = self.message.request(&rebound::web::client(), reqwest::Method::POST, &self.endpoint).send().await;
         let (status, response) = match sent {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),
         };
         let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(27).collect();
-        Attempt { id: format!("atmpt_{random}"), status, response, sent_at: UnixMillis::now() }
+        Attempt { id: format!("atmpt_{random}"), status, response, sent_at: now }
     }
 }

@@ -35,6 +35,9 @@ pub use self::memory::KeyMemory;
 pub use self::sent::AcceptedEmail;
 use self::state::State;
 
+/// Interval of looks at the stub's clock, which may be fast.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The planned reaction to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResendBehaviour {
@@ -183,7 +186,8 @@ impl LocalResend {
         self.state().later += span;
     }
 
-    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself.
+    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself, but of
+    /// [reports](Self::report_to).
     pub fn keep_trying(&self, is_retried: bool) {
         self.state().is_retried = is_retried;
     }
@@ -192,7 +196,7 @@ impl LocalResend {
     pub async fn deliver(&self, event_type: &str, body: &str) -> Vec<u16> {
         let mut statuses = Vec::new();
         for delivery in self.log(event_type, body) {
-            statuses.push(post(&self.state, &delivery).await);
+            statuses.push(post(&self.state, &delivery).await.0);
         }
         statuses
     }
@@ -211,13 +215,12 @@ impl LocalResend {
         self.state().emails.keys.memory = memory;
     }
 
-    /// Creates a webhook for every type, signed with this secret, and delivers to it the events about each email that is accepted from
-    /// now on.
+    /// Delivers events about each email that is accepted from now on to this endpoint, signed with this secret, and retries failed
+    /// deliveries as Resend does. The API does not list this webhook.
     pub fn report_to(&self, endpoint: &str, secret: &str) {
         let mut state = self.state();
         let now = state.now();
-        state.webhooks.add(endpoint, secret, now);
-        state.reports_emails = true;
+        state.webhooks.report_to(endpoint, secret, now);
     }
 
     /// The accepted emails, the oldest first.
@@ -240,7 +243,7 @@ async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
     let (reply, deliveries) = lock(state).handle(request, planned.as_ref());
     for delivery in deliveries {
         let state = Arc::clone(state);
-        tokio::spawn(async move { post(&state, &delivery).await });
+        tokio::spawn(async move { post_until_accepted(&state, delivery).await });
     }
     if let Some(ResendBehaviour::AnswerLate(late)) = planned {
         tokio::time::sleep(late).await;
@@ -248,12 +251,23 @@ async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
     reply
 }
 
-/// Posts a delivery, and logs the attempt. Returns the status.
-async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> u16 {
-    let attempt = delivery.post().await;
-    let status = attempt.status;
-    lock(state).log_attempt(delivery, attempt);
-    status
+/// Posts a delivery, and retries it at its times by the stub's clock.
+async fn post_until_accepted(state: &Mutex<State>, first: WebhookDelivery) {
+    let mut delivery = Some(first);
+    while let Some(now) = delivery {
+        let (_, Some(next)) = post(state, &now).await else { return };
+        while lock(state).now() < next {
+            tokio::time::sleep(CLOCK_INTERVAL).await;
+        }
+        delivery = lock(state).signed_again(&now);
+    }
+}
+
+/// Posts a delivery, and logs the attempt. Returns the status, and the time of the next attempt, if the stub makes one.
+async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> (u16, Option<UnixMillis>) {
+    let now = lock(state).now();
+    let attempt = delivery.post(now).await;
+    (attempt.status, lock(state).log_attempt(delivery, attempt))
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

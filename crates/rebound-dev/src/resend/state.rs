@@ -6,17 +6,16 @@ use aws_local::server::{CloseConnection, Reply};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, RETRY_AFTER};
 use hyper::{Method, Request};
-use rebound::resend::signed::new_message_id;
 use rebound::time::UnixMillis;
 
 use super::ResendBehaviour;
 use super::access::AccessControl;
 use super::contacts::Contacts;
-use super::delivery::{Attempt, LoggedEvent, WebhookDelivery};
+use super::delivery::{Attempt, WebhookDelivery};
 use super::emails::Emails;
 use super::http::{ResendRequest, ResendResponse, error, html, no_such};
 use super::suppressions::Suppressions;
-use super::webhooks::Webhooks;
+use super::webhooks::{ResendWebhook, Webhooks};
 
 pub(super) type Plan = Box<dyn FnMut(&str, &str) -> Option<ResendBehaviour> + Send>;
 
@@ -36,8 +35,6 @@ pub(super) struct State {
     pub(super) is_retried: bool,
     /// The stub's clock; `None`: real time.
     pub(super) clock: Option<Clock>,
-    /// True if events about accepted emails are delivered.
-    pub(super) reports_emails: bool,
     /// Times of the requests with a key.
     pub(super) keyed_requests: Vec<Instant>,
 }
@@ -55,7 +52,6 @@ impl State {
             later: Duration::ZERO,
             is_retried: false,
             clock: None,
-            reports_emails: false,
             keyed_requests: Vec::new(),
         }
     }
@@ -101,9 +97,12 @@ impl State {
         let reply =
             if matches!(planned, Some(ResendBehaviour::LoseAnswer)) { Err(CloseConnection) } else { Ok(answer) };
         let mut deliveries = std::mem::take(&mut self.webhooks.replays);
+        let now = self.now();
         for (event_type, body) in std::mem::take(&mut self.emails.events) {
-            if self.reports_emails {
-                deliveries.extend(self.log(event_type, &body));
+            if self.webhooks.report.is_some() {
+                let wanting = self.webhooks.for_reports(event_type);
+                let begin = |hook: &mut ResendWebhook| Some(hook.begin(event_type, &body, true, now)?.repeated());
+                deliveries.extend(wanting.filter_map(begin));
             }
         }
         (reply, deliveries)
@@ -127,21 +126,7 @@ impl State {
     pub(super) fn log(&mut self, event_type: &str, body: &str) -> Vec<WebhookDelivery> {
         let (now, is_retried) = (self.now(), self.is_retried);
         let wanting = self.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
-        let deliveries = wanting.filter_map(|hook| {
-            let id = new_message_id();
-            let (event_type, body) = (event_type.to_owned(), body.to_owned());
-            let logged = LoggedEvent {
-                id: id.clone(),
-                event_type,
-                created_at: now,
-                body,
-                attempts_made: Vec::new(),
-                is_retried,
-            };
-            hook.log.insert(0, logged);
-            WebhookDelivery::of(hook, &id, now)
-        });
-        deliveries.collect()
+        wanting.filter_map(|hook| hook.begin(event_type, body, is_retried, now)).collect()
     }
 
     fn answer(&mut self, request: &Request<Bytes>) -> ResendResponse {
@@ -159,11 +144,16 @@ impl State {
         self.access.with_limit(answer)
     }
 
-    /// Logs an attempt of a delivery.
-    pub(super) fn log_attempt(&mut self, delivery: &WebhookDelivery, attempt: Attempt) {
-        let hook = self.webhooks.all.iter_mut().find(|hook| hook.id == delivery.hook);
-        if let Some(logged) = hook.and_then(|hook| hook.log.iter_mut().find(|logged| logged.id == delivery.event)) {
-            logged.attempts_made.insert(0, attempt);
-        }
+    /// Logs an attempt of a delivery. Returns the time of the next one, if the stub makes one.
+    pub(super) fn log_attempt(&mut self, delivery: &WebhookDelivery, attempt: Attempt) -> Option<UnixMillis> {
+        let logged = self.webhooks.find(&delivery.hook)?.log.iter_mut().find(|logged| logged.id == delivery.event)?;
+        logged.attempts_made.insert(0, attempt);
+        logged.next_attempt().filter(|_| delivery.is_repeated)
+    }
+
+    /// The same delivery, signed now.
+    pub(super) fn signed_again(&mut self, delivery: &WebhookDelivery) -> Option<WebhookDelivery> {
+        let now = self.now();
+        Some(WebhookDelivery::of(self.webhooks.find(&delivery.hook)?, &delivery.event, now)?.repeated())
     }
 }

@@ -6,6 +6,7 @@ use aws_local::uuid;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
+use rebound::resend::signed::new_message_id;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
@@ -54,6 +55,27 @@ impl ResendWebhook {
         self.is_enabled() && self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == event_type))
     }
 
+    /// Logs an event. Returns its delivery.
+    pub(super) fn begin(
+        &mut self,
+        event_type: &str,
+        body: &str,
+        is_retried: bool,
+        now: UnixMillis,
+    ) -> Option<WebhookDelivery> {
+        let id = new_message_id();
+        let logged = LoggedEvent {
+            id: id.clone(),
+            event_type: event_type.to_owned(),
+            created_at: now,
+            body: body.to_owned(),
+            attempts_made: Vec::new(),
+            is_retried,
+        };
+        self.log.insert(0, logged);
+        WebhookDelivery::of(self, &id, now)
+    }
+
     fn json(&self) -> Value {
         let created_at = self.created_at.to_text();
         json!({
@@ -75,6 +97,8 @@ pub(super) struct Webhooks {
     pub(super) next_secret: Option<String>,
     /// Replays that were requested and are not posted yet.
     pub(super) replays: Vec<WebhookDelivery>,
+    /// The webhook for events about accepted emails, which the API does not list. `None`: there are no such events.
+    pub(super) report: Option<ResendWebhook>,
 }
 
 impl Webhooks {
@@ -147,9 +171,9 @@ impl Webhooks {
         }
     }
 
-    /// Adds a webhook for every type.
-    pub(super) fn add(&mut self, endpoint: &str, secret: &str, now: UnixMillis) {
-        self.all.push(ResendWebhook {
+    /// Creates the webhook for events about accepted emails.
+    pub(super) fn report_to(&mut self, endpoint: &str, secret: &str, now: UnixMillis) {
+        self.report = Some(ResendWebhook {
             id: uuid(),
             created_at: now,
             endpoint: endpoint.to_owned(),
@@ -159,6 +183,19 @@ impl Webhooks {
             old: Vec::new(),
             log: Vec::new(),
         });
+    }
+
+    /// The webhooks for an event about an accepted email. If a listed webhook has the endpoint, it gets each event once.
+    pub(super) fn for_reports(&mut self, event_type: &str) -> impl Iterator<Item = &mut ResendWebhook> {
+        let mut wanting: Vec<&mut ResendWebhook> = self.all.iter_mut().filter(|hook| hook.wants(event_type)).collect();
+        let report = self.report.as_mut();
+        wanting.extend(report.filter(|report| wanting.iter().all(|hook| hook.endpoint != report.endpoint)));
+        wanting.into_iter()
+    }
+
+    /// The webhook with this id.
+    pub(super) fn find(&mut self, id: &str) -> Option<&mut ResendWebhook> {
+        self.all.iter_mut().chain(self.report.as_mut()).find(|hook| hook.id == id)
     }
 
     fn create(&mut self, api_request: &ResendRequest<'_>) -> ResendResponse {

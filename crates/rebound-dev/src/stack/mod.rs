@@ -20,6 +20,7 @@ use aws_local::sam::TemplateError;
 use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
+use rebound::act::Actor;
 use rebound::aws::{AwsEnvironment, MissingVariable};
 use rebound::config::EnvironmentError;
 use rebound::consent::Consent;
@@ -312,10 +313,41 @@ impl EmbeddedAws {
         Ok(Engager::from_environment(|name| self.function_variable(name))?)
     }
 
+    /// An actor in this environment, built as in the function, with Resend at this URL.
+    pub fn actor(&self, resend: &ResendAccess) -> Result<Actor, StartError> {
+        Ok(Actor::from_environment(|name| resend.variable(name).or_else(|| self.function_variable(name)))?)
+    }
+
     /// Stops DynamoDB, to simulate an outage, and waits for its end. The tables are lost unless they are in a file.
     pub async fn stop_dynamodb(&mut self) {
         if let Some(dynamodb) = self.dynamodb.take() {
             dynamodb.stop().await;
+        }
+    }
+}
+
+/// Where Resend's API is, and the key to it.
+#[derive(Clone)]
+pub struct ResendAccess {
+    /// The URL.
+    pub url: String,
+    /// The API key.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ResendAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ResendAccess({})", self.url)
+    }
+}
+
+impl ResendAccess {
+    /// Looks up a variable that points a function at Resend.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "RESEND_BASE_URL" => Some(self.url.clone()),
+            "RESEND_API_KEY" => Some(self.key.clone()),
+            _ => None,
         }
     }
 }

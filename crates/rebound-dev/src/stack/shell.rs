@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const REGION: &str = "eu-west-1";
 
 /// The variables that are passed from the shell to the functions unchanged.
-pub(super) const PASSED_THROUGH: [&str; 18] = [
+pub(super) const PASSED_THROUGH: [&str; 23] = [
     "RESEND_WEBHOOK_SECRET",
     "RETENTION_DAYS",
     "WEBHOOK_SECRET_ARN",
@@ -16,6 +16,9 @@ pub(super) const PASSED_THROUGH: [&str; 18] = [
     "ANTHROPIC_MODEL",
     "ANTHROPIC_BASE_URL",
     "FOLLOWUPS",
+    "FOLLOWUPS_PER_DAY",
+    "FOLLOWUP_RECIPIENTS",
+    "FOLLOWUP_REPLY_TO",
     "FOLLOWUP_CAMPAIGNS",
     "FOLLOWUP_TIMEZONE",
     "DECISION_GUIDE",
@@ -25,6 +28,8 @@ pub(super) const PASSED_THROUGH: [&str; 18] = [
     "CONSENT_KEY",
     "CONSENT_KEYS_ARN",
     "SENDER_NAME",
+    "SENDER_ADDRESS",
+    "RESEND_RATE",
 ];
 
 /// The region and the credentials of every client, the commands' and the functions': some engines have separate tables for each region

@@ -63,7 +63,7 @@ impl DemoDecider<'_> {
 /// Maximum time until the queue is empty.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
+pub(super) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
                      Mobile/15E148 Safari/604.1";
 const DESKTOP: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
@@ -141,7 +141,7 @@ pub(super) async fn show(env: &mut DemoEnvironment, who: DemoDecider<'_>) -> Res
     env.settle(&feeder).await?;
     drop(feeder);
     let engager = Arc::new(who.engager(env)?);
-    empty_queue(env, &engager).await?;
+    empty_queue(env, &engager, Clock::new(1.0)).await?;
 
     let rows = env.scan("EVENTS_TABLE").await?;
     let judged = verdicts(env, &rows, campaign);
@@ -153,7 +153,7 @@ pub(super) async fn show(env: &mut DemoEnvironment, who: DemoDecider<'_>) -> Res
 
     let (before, known) = (env.everything().await?, env.published().len());
     env.requeue_all().await?;
-    empty_queue(env, &engager).await?;
+    empty_queue(env, &engager, Clock::new(1.0)).await?;
     let after = env.everything().await?;
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
@@ -233,9 +233,13 @@ impl Act {
     }
 }
 
-/// Runs `engage` until the queue is empty.
-async fn empty_queue(env: &DemoEnvironment, engager: &Arc<Engager>) -> Result<(), CommandError> {
-    let invoke = engage_invoker(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
+/// Runs `engage` with the time of `clock` until the queue is empty.
+pub(super) async fn empty_queue(
+    env: &DemoEnvironment,
+    engager: &Arc<Engager>,
+    clock: Clock,
+) -> Result<(), CommandError> {
+    let invoke = engage_invoker(Arc::clone(engager), clock, timeout_of("engage")?);
     let pollers = poll(&env.aws, &queue_mappings(&env.aws)?, |_| Arc::clone(&invoke)).await?;
     for poller in &pollers {
         let fails_at_all = || is_hopeless(poller.stats().invocations, poller.stats().failures);

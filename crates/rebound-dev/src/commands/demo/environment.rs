@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::LOCAL_SECRET;
 use crate::commands::CommandError;
-use crate::runner::{feed, serve_function_url, timeout_of};
+use crate::runner::{Clock, feed, serve_function_url, timeout_of};
 use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, LocalAwsOptions};
 
 /// Maximum number of concurrent requests.
@@ -80,7 +80,7 @@ impl DemoEnvironment {
             let why = |error| format!("the DynamoDB at {url}: {}; start it, or leave --dynamodb out", describe(&error));
             asked.map_err(why)?;
         }
-        let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?).await?;
+        let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?, Clock::new(1.0)).await?;
         let began = UnixMillis::now();
         Ok(Self {
             dynamodb: aws.clients()?.dynamodb(),

@@ -6,10 +6,12 @@ mod contract;
 mod emails;
 mod engage;
 mod environment;
+mod followups;
 mod page;
 mod print;
 mod print_consent;
 mod print_engage;
+mod print_followups;
 mod protect;
 mod steps;
 #[cfg(test)]
@@ -26,8 +28,9 @@ use crate::commands::CommandError;
 ///
 /// Posts one signed sample of every event type to receive, then duplicates, forgeries and stale webhooks. Then protect processes the
 /// stored events, with a campaign that gets complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
-/// are delivered again. Then engage classifies opens and clicks, and decides about them. Finally somebody unsubscribes with
-/// one click, and a password reset may still be sent. All output is read from the tables, the
+/// are delivered again. Then engage classifies opens and clicks, and decides about them. Then somebody unsubscribes with
+/// one click, and a password reset may still be sent. Finally act sends follow-ups to a stub of Resend: one is sent, one is dropped after
+/// a complaint, one after an opt-out between two tries, and one waits for the morning. All output is read from the tables, the
 /// topics and the queue. Exits with 1 if anything differs from the contract.
 ///
 /// If ANTHROPIC_API_KEY is set, Claude decides, for a fraction of a cent. If not, the built-in rules decide about one campaign, and a local
@@ -62,6 +65,7 @@ struct Reports {
     protect: protect::ProtectReport,
     engage: Vec<engage::EngageReport>,
     consent: consent::ConsentReport,
+    followups: followups::FollowupReport,
     /// The differences from the contract.
     faults: Vec<String>,
 }
@@ -83,5 +87,6 @@ async fn everything(claude_stub: bool, dynamodb: Option<&str>) -> Result<Reports
         engage.push(engage::show(&mut env, who).await?);
     }
     let consent = consent::show(&mut env).await?;
-    Ok(Reports { contract, protect, engage, consent, faults: std::mem::take(&mut env.faults) })
+    let followups = followups::show(&mut env, &stub).await?;
+    Ok(Reports { contract, protect, engage, consent, followups, faults: std::mem::take(&mut env.faults) })
 }

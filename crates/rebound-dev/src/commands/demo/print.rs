@@ -14,7 +14,7 @@ use super::environment::string;
 use super::page::Page;
 use super::protect::{self, CampaignReport};
 use super::steps::Step;
-use super::{Reports, print_consent, print_engage};
+use super::{Reports, print_consent, print_engage, print_followups};
 use crate::output::{Cell, Color, Column, Table, count};
 
 /// The next steps after the demo.
@@ -36,6 +36,7 @@ pub(super) fn page(reports: &Reports) -> Page {
     add_protect(&mut page, &reports.protect);
     print_engage::engage(&mut page, &reports.engage);
     print_consent::consent(&mut page, &reports.consent);
+    print_followups::followups(&mut page, &reports.followups);
     verdict(&mut page, &reports.faults);
     page
 }
@@ -243,7 +244,7 @@ fn verdict(page: &mut Page, faults: &[String]) {
 
 /// Prints everything as JSON.
 pub(super) fn json(reports: &Reports) {
-    let Reports { contract, protect, engage, consent, faults } = reports;
+    let Reports { contract, protect, engage, consent, followups, faults } = reports;
     let request = |(step, seen): &(Step, contract::StepResult)| {
         json!({
             "what": step.what,
@@ -268,6 +269,7 @@ pub(super) fn json(reports: &Reports) {
             "protect": protect,
             "engage": engage,
             "consent": consent,
+            "followups": followups,
             "faults": faults,
             "ok": faults.is_empty(),
         })

@@ -3,9 +3,13 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_local::sam::TemplateError;
 
 use crate::LOCAL_FILE;
 use crate::stack::SETTLE;
+use crate::template::template;
 
 /// Run the whole service in this process, on an embedded AWS.
 ///
@@ -25,16 +29,17 @@ pub struct Arguments {
     /// Store the tables in this file, and queues and published messages in a file beside it; without a file, all data is lost at the end
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
-    /// Delivery delay of the queue of opens and clicks, in seconds (90 in the stack)
-    #[arg(long, default_value_t = SETTLE.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
-    pub(super) settle: f64,
+    /// Delivery delay of the queue of opens and clicks, in seconds [default: 2; with --clock 90 seconds of that clock, as in the stack]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    settle: Option<f64>,
     /// Maximum batching window of the stream's event source mappings, in seconds (60 in the stack)
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     pub(super) window: f64,
-    /// Interval between two ticks, in seconds (300 in the stack)
+    /// Interval between two ticks of protect, in seconds (300 in the stack)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     pub(super) tick: f64,
-    /// Speed of the clock of protect and engage: with 600, a day passes in two and a half minutes; a tick comes every 300 seconds of this clock
+    /// Speed of the clock of the functions, the queue and the stub of Resend: with 600, a day passes in two and a half minutes; a tick
+    /// comes every 300 seconds of this clock, and follow-ups are looked at every 60
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     pub(super) clock: f64,
     /// Deliver this fraction of the stream's batches again, some time later, as Lambda may
@@ -61,6 +66,18 @@ pub struct Arguments {
     /// With --aws-only: invoke the functions at this URL, as `cargo lambda watch` serves them
     #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::commands::values::url)]
     pub(super) invoke: Option<String>,
+}
+
+impl Arguments {
+    /// Delivery delay of the queue of opens and clicks, in real time.
+    pub(super) fn settle(&self) -> Result<Duration, TemplateError> {
+        if let Some(settle) = self.settle {
+            return Ok(Duration::from_secs_f64(settle));
+        }
+        let queues = template()?.queues();
+        let delay = queues.iter().map(|queue| queue.delay).max().filter(|_| self.clock != 1.0);
+        Ok(delay.map_or(SETTLE, |delay| delay.div_f64(self.clock)))
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -1,6 +1,7 @@
 //! `rebound dev`: the whole service in one process.
 
 mod arguments;
+mod clock;
 mod env_file;
 mod workers;
 
@@ -22,14 +23,17 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::arguments::Arguments;
+use self::clock::{ClockFile, clock};
 use self::env_file::EnvFile;
 use self::workers::{Workers, work};
 use crate::claude::ClaudeStub;
 use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
-use crate::runner::{Clock, engage_invoker, protect_invoker, serve_consent, serve_function_url, timeout_of};
-use crate::stack::{EmbeddedAws, LocalAwsOptions, StartError};
-use crate::{FAULTS_URL, LOCAL_FILE, output};
+use crate::runner::{
+    Clock, act_invoker, engage_invoker, protect_invoker, serve_consent, serve_function_url, timeout_of,
+};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, ResendAccess, StartError};
+use crate::{CLOCK, FAULTS_URL, LOCAL_FILE, output};
 
 /// Period of the times in which SNS does not respond.
 const SNS_HANG_PERIOD: Duration = Duration::from_secs(120);
@@ -43,6 +47,7 @@ struct Running {
     _consent: Option<Server>,
     _env_file: Option<EnvFile>,
     _resend: Option<LocalResend>,
+    _clock_file: Option<ClockFile>,
     _work: Option<Workers>,
 }
 
@@ -60,7 +65,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     // In a file even without --data: in memory, the engine's stream gets slower with every event.
     let folder = tempfile::tempdir()?;
     let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
-    let settle = Duration::from_secs_f64(arguments.settle);
+    let settle = arguments.settle()?;
     let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: Some(data), settle };
     let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
     let variable = |name: &str| match (&claude, name) {
@@ -116,9 +121,9 @@ fn explained(error: StartError, address: &str, data: Option<&Path>) -> CommandEr
 
 /// Runs everything in this process.
 async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
-    let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
+    let (clock, clock_file) = clock(arguments)?;
+    let server = serve_function_url(arguments.listen, aws.receiver().await?, clock).await;
     let server = server.map_err(|error| explained(error, "--listen", None))?;
-    let clock = Clock::new(arguments.clock);
     let consent = serve_consent(arguments.consent, aws.consent().await?, clock).await;
     let consent = consent.map_err(|error| explained(error, "--consent", None))?;
     aws.set_consent_url(&consent.url());
@@ -134,17 +139,15 @@ async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str
     println!("SNS              {}  (GET it to read the published messages)", address("AWS_ENDPOINT_URL_SNS"));
     println!("SQS              {}", address("AWS_ENDPOINT_URL_SQS"));
     println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
-    let resend = match variable("RESEND_BASE_URL").or(variable("RESEND_API_KEY")) {
-        Some(_) => None,
-        None => Some(LocalResend::start(RESEND_KEY).await?),
-    };
-    if let Some(resend) = &resend {
-        // A webhook signed with the secret of local runs is still accepted after `rebound connect`.
-        resend.sign_with(crate::LOCAL_SECRET);
-    }
-    match &resend {
-        Some(resend) => println!("Resend           {}  (a stub, for `rebound connect`)", resend.url()),
-        None => println!("Resend           from the environment"),
+    let (resend, access) = resend(aws, clock, &format!("{}/", server.url())).await?;
+    match (&resend, variable("RESEND_API_KEY")) {
+        (None, _) => println!("Resend           {}, from the environment", access.url),
+        (Some(resend), None) => {
+            println!("Resend           {}  (a stub; GET it to read the accepted emails)", resend.url())
+        }
+        (Some(resend), Some(_)) => {
+            println!("Resend           {}  (a stub, for follow-ups; commands use RESEND_API_KEY)", resend.url());
+        }
     }
     println!("tables           {}", TABLES.map(|table| address(table.variable)).join(" "));
     let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
@@ -166,11 +169,18 @@ async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str
 
     let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
     let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
-    let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
+    let act = act_invoker(Arc::new(aws.actor(&access)?), clock);
+    let invoke = |function: &str| {
+        Arc::clone(match function {
+            "engage" => &engage,
+            "act" => &act,
+            _ => &protect,
+        })
+    };
     let work = work(aws, arguments, clock, invoke).await?;
-    let mut more = String::new();
-    if let Some(resend) = &resend {
-        more.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={RESEND_KEY}\n", resend.url()));
+    let mut more = format!("{CLOCK}={clock}\n");
+    if resend.is_some() && variable("RESEND_API_KEY").is_none() {
+        more.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={}\n", access.url, access.key));
     }
     if let Some(faults) = faults {
         more.push_str(&format!("{FAULTS_URL}={faults}\n"));
@@ -181,8 +191,33 @@ async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str
         _consent: Some(consent),
         _env_file: Some(env_file),
         _resend: resend,
+        _clock_file: clock_file,
         _work: Some(work),
     })
+}
+
+/// Resend: the one that `RESEND_BASE_URL` names, else a stub, which reports what it "sent" to the function URL `url`.
+async fn resend(
+    aws: &EmbeddedAws,
+    clock: Clock,
+    url: &str,
+) -> Result<(Option<LocalResend>, ResendAccess), CommandError> {
+    if let Some(url) = variable("RESEND_BASE_URL") {
+        let key = variable("RESEND_API_KEY").unwrap_or_else(|| RESEND_KEY.to_owned());
+        return Ok((None, ResendAccess { url, key }));
+    }
+    let resend = LocalResend::start(RESEND_KEY).await?;
+    resend.follow_clock(move || clock.now());
+    // A webhook signed with the secret of local runs is still accepted after `rebound connect`.
+    resend.sign_with(crate::LOCAL_SECRET);
+    let secret = variable("RESEND_WEBHOOK_SECRET");
+    let secret = secret.as_deref().and_then(|secrets| secrets.split_whitespace().next());
+    // With a Secrets Manager elsewhere, the secret is not known here.
+    if let Some(secret) = secret.or(aws.secrets_manager.as_ref().map(|_| crate::LOCAL_SECRET)) {
+        resend.report_to(url, secret);
+    }
+    let access = ResendAccess { url: resend.url(), key: RESEND_KEY.to_owned() };
+    Ok((Some(resend), access))
 }
 
 /// The variables that are not set in the shell with the same value.
@@ -203,17 +238,39 @@ async fn serve_elsewhere(aws: &mut EmbeddedAws, arguments: &Arguments) -> Result
     if let Some(consent) = &consent {
         aws.set_consent_url(&consent.url());
     }
+    let receive = arguments.invoke.as_ref().map(|url| format!("{}/lambda-url/receive/", url.trim_end_matches('/')));
+    let clock = Clock::new(1.0);
+    let resend = match &receive {
+        Some(url) => {
+            let (resend, access) = resend(aws, clock, url).await?;
+            for name in ["RESEND_BASE_URL", "RESEND_API_KEY"] {
+                println!("{name}={}", access.variable(name).unwrap_or_default());
+            }
+            resend
+        }
+        None => None,
+    };
     for (name, value) in not_from_the_shell(aws) {
         // An environment file, so nothing may be escaped.
         output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
     }
     println!("REBOUND_LOCAL=ready");
-    let Some(url) = &arguments.invoke else {
-        return Ok(Running { _function_url: None, _consent: consent, _env_file: None, _resend: None, _work: None });
+    let work = match &arguments.invoke {
+        Some(url) => {
+            for_each_message(aws, |line| eprintln!("{line}"));
+            Some(work(aws, arguments, clock, |function| over_http(url, function)).await?)
+        }
+        None => None,
     };
-    for_each_message(aws, |line| eprintln!("{line}"));
-    let work = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
-    Ok(Running { _function_url: None, _consent: consent, _env_file: None, _resend: None, _work: Some(work) })
+    let running = Running {
+        _function_url: None,
+        _consent: consent,
+        _env_file: None,
+        _resend: resend,
+        _clock_file: None,
+        _work: work,
+    };
+    Ok(running)
 }
 
 /// The line about the maker of decisions: Claude, its stub, or the built-in rules.

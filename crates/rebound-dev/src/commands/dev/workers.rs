@@ -7,14 +7,14 @@ use aws_local::poller::Poller;
 
 use super::Arguments;
 use crate::commands::{CommandError, variable};
-use crate::runner::{Clock, Scheduler, feed, poll, queue_mappings, tick};
+use crate::runner::{Clock, Scheduler, feed, poll, queue_mappings, schedule};
 use crate::stack::EmbeddedAws;
 
 /// The workers that invoke the functions.
 pub(super) struct Workers {
     _feeder: Option<Feeder>,
     _pollers: Vec<Poller>,
-    _ticking: Vec<Scheduler>,
+    _schedules: Vec<Scheduler>,
 }
 
 /// Starts the workers that invoke the functions: for the stream, the queue and the schedules. A stream or queue of another endpoint is
@@ -48,6 +48,10 @@ pub(super) async fn work(
         }
         Err(error) => return Err(error.into()),
     };
-    let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok(Workers { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
+    let tick = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
+    Ok(Workers {
+        _feeder: feeder,
+        _pollers: pollers,
+        _schedules: schedule(clock, tick, |function| Some(invoke(function)))?,
+    })
 }

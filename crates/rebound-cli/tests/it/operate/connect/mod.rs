@@ -16,7 +16,7 @@ use rebound_cli::operate::connect::probe::ProbeResult;
 use rebound_cli::operate::connect::{Connected, NEEDED, WebhookChange, connect};
 use rebound_cli::operate::target::Target;
 use rebound_dev::resend::{LocalResend, ResendBehaviour};
-use rebound_dev::runner::receive_invoker;
+use rebound_dev::runner::{Clock, receive_invoker};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions, SECRET_NAME};
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ impl World {
         let writer = Writer::new(clients.dynamodb(), table("EVENTS_TABLE"), table("SUPPRESSIONS_TABLE"));
         let server = function_url::serve(
             any_port(),
-            receive_invoker(Arc::new(Receiver::new(secrets, writer, 90)), Duration::from_secs(10)),
+            receive_invoker(Arc::new(Receiver::new(secrets, writer, 90)), Clock::new(1.0), Duration::from_secs(10)),
         )
         .await
         .unwrap();
