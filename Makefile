@@ -15,7 +15,7 @@ TIME ?= 600
 # The languages in which the code of the pages and docs/spelling is run. Go is run too if Debian's packages are installed.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
-# Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
+# The official packages that test the emulators: Resend's for Python and Node, and Amazon's.
 OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node/installed $(TOOLS)/node/resend)
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
 FUNCTIONS := --bin receive --bin protect --bin engage --bin consent --bin act
@@ -40,25 +40,25 @@ OF_STACK = $(if $(STACK),--stack $(STACK))
 
 .PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse
 
-help: ## list the commands
+help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## the whole service at work, in memory, checked against its contract
+demo: ## run the whole service in memory, and check it against its contract
 	@$(DEV_COMMAND) demo
 
 # Four tests for each core: many wait for a queue's or a feeder's time, and not for the processor.
-test: ## every test; what the fuzzers have found is among them
+test: ## run every test, also on the inputs that the fuzzers found
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((4 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace
 
 # Stable Rust has no sanitizers. They would look for what only unsafe code does, which is forbidden here; panics, overflows, endless
 # loops and what the targets assert are found without. It needs a C++ compiler, for libFuzzer. What it finds of interest is in
 # fuzz/found/, what fails in fuzz/artifacts/. To keep what was found: scripts/corpus.py pack fuzz/found/event fuzz/corpus/event.txt
-fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes of building: TIME=600 seconds each; TARGET=stream for one
+fuzz: $(TOOLS)/bin/cargo-fuzz ## run libFuzzer on one target after another; the first build takes minutes: TIME=600 seconds each, TARGET=stream for one
 	@for target in $(TARGET); do echo "$$target: $(TIME) seconds"; scripts/corpus.py unpack fuzz/corpus/$$target.txt fuzz/found/$$target; \
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) $(if $(REQUIRE_BROWSER),$(BROWSER)) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages, the pages of consent in a browser
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) $(if $(REQUIRE_BROWSER),$(BROWSER)) ## run every check but the tests: format, clippy, words, links, dependencies, template, deploy script, the code in the pages, requests to Claude, the emulators against other clients and engines, the pages of consent in a browser
 	cargo fmt --check
 	scripts/arrows.py
 	scripts/words.py
@@ -77,28 +77,28 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-
 	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --package rebound-cli --test it official::
 	REQUIRE_BROWSER="$(REQUIRE_BROWSER)" CHROMIUM="$(CHROMIUM)" cargo test --package rebound-cli --test it browse:: -- --nocapture
 
-browse: $(BROWSER) ## the pages of consent in Chromium, in each language, by keyboard alone: the pictures are in .local/pages
+browse: $(BROWSER) ## open the pages of consent in Chromium, in each language, by keyboard alone; the screenshots are in .local/pages
 	REQUIRE_BROWSER=1 CHROMIUM="$(CHROMIUM)" PICTURES="$(CURDIR)/.local/pages" \
 		cargo test --package rebound-cli --test it browse:: -- --nocapture
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
-deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
+deny: $(TOOLS)/bin/cargo-deny ## check licences, duplicates, sources and security advisories of every dependency: ADVISORIES=required fails without the advisories
 	$(DENY) check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip licenses bans sources
 	@if GIT_TERMINAL_PROMPT=0 $(if $(shell command -v timeout),timeout 90) $(DENY) fetch db; then \
 		$(DENY) check --disable-fetch advisories; \
 	elif [ "$(ADVISORIES)" = required ]; then exit 1; \
 	else echo "SKIPPED: the check for advisories. Their database can't be fetched from here; what was said is above."; fi
 
-deps: ## build the functions with line numbers, and write down which crates are linked into each: docs/dependencies.md
+deps: ## build the functions, and write the list of crates in each of them to docs/dependencies.md
 	scripts/linked_crates.py
 
 fmt: ## format the code
 	cargo fmt
 
-dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001
+dev: ## run the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001
 	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB) --consent $(CONSENT)
 
-watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
+watch: $(BIN)/cargo-lambda ## run the real functions with `cargo lambda watch`, on the embedded AWS, which invokes them as Lambda would
 	@cargo build --package rebound-dev
 	@mkdir -p .local && rm -f .local/aws.env
 	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --consent $(CONSENT) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
@@ -110,7 +110,7 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch` with a sample: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click
 	@mkdir -p .local
 	@if [ $(FUNCTION) = receive ] || [ $(FUNCTION) = consent ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
@@ -119,56 +119,56 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bo
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
 
-build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
+build: $(BIN)/cargo-lambda ## build the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
 
 # Not optimised: that would take minutes, and it waits for the network, not for the processor.
-install: ## put the operator's command `rebound` into your path
+install: ## install the command `rebound` with cargo, so that it is in your PATH
 	cargo install --debug --locked --path crates/rebound-cli
 
-package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
+package: $(BIN)/sam $(BIN)/cargo-lambda ## build with sam what would be deployed: PARAMETERS="Architecture=x86_64"
 	@$(DEPLOY) package
 
-deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: PARAMETERS="AlertEmail=you@example.com" STACK=staging; YES=1 asks nothing
+deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: PARAMETERS="AlertEmail=you@example.com" STACK=staging; YES=1 does not ask
 	@$(DEPLOY) deploy $(OF_STACK) $(if $(YES),--yes)
 
-update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack: FUNCTION=receive STACK=staging
+update: $(BIN)/sam $(BIN)/cargo-lambda ## deploy new code to one function of the stack: FUNCTION=receive STACK=staging
 	@$(DEPLOY) update $(FUNCTION) $(OF_STACK)
 
-delete: $(BIN)/sam ## remove the stack, and what it made but for the tables: STACK=staging
+delete: $(BIN)/sam ## delete the stack, except its tables: STACK=staging
 	$(SAM) delete $(if $(STACK),--stack-name $(STACK))
 	@echo "The tables stay: they hold the suppression list. The next make deploy takes them in."
 
-bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch: JSON=1
+bench: benched ## measure receive next to a baseline (one PutItem with the same runtime), and batches of protect and engage: JSON=1 prints JSON
 	@$(BUILT)/tools/bench --binaries $(BUILT)/release $(AS_JSON)
 
-bench-growth: benched ## what an event costs while 0, 100 thousand and 1 million are stored: STORED=0,1000
+bench-growth: benched ## measure the cost of an event while 0, 100,000 and 1,000,000 events are stored: STORED=0,1000
 	@$(BUILT)/tools/bench --binaries $(BUILT)/release growth $(if $(STORED),--stored $(STORED)) $(AS_JSON)
 
 # What is measured, as it is deployed, and what measures it.
 benched:
 	@cargo build --release $(FUNCTIONS)
-	@cargo build --release --package rebound-measured --bin bench-floor --bin bench-hello --bin bench-allocations
+	@cargo build --release --package rebound-measured --bin bench-baseline --bin bench-hello --bin bench-allocations
 	@cargo build --profile tools --package rebound-bench --bin bench --bin bench-price
 
-bench-micro: ## what verification, reading an event, the policy and the verdict cost, in nanoseconds, next to the official verifier
+bench-micro: ## measure verification, parsing, policy and verdict in nanoseconds, next to the official verifier
 	cargo build --release --package rebound-measured --bin bench-micro
 	$(BUILT)/release/bench-micro
 
-bench-price: benched ## what a million webhooks of the everyday mix cost on AWS, from what they are seen to use: PRICE="--rate 10 --events 3000"
+bench-price: benched ## compute the AWS cost of a million everyday webhooks, from measured use: PRICE="--rate 10 --events 3000"
 	@$(BUILT)/tools/bench-price --binaries $(BUILT)/release $(PRICE) $(AS_JSON)
 
-bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
+bench-protect: ## measure protect on 100,000 delivered events, in DynamoDB units and time: RATE=300 events per second
 	cargo run --release --package rebound-bench --bin bench-stream -- protect --rate $(RATE)
 
-bench-latency: ## from a complaint's POST to its alert, and of an opt-out's POST to its answer, in the service as `make dev` runs it
+bench-latency: ## measure the time from a complaint to its alert, and of an opt-out, in the service of `make dev`
 	cargo run --release --package rebound-bench --bin bench-stream -- latency
 
-soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
+soak: ## send many webhooks to a service that is killed repeatedly, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
 	cargo build --profile tools --package rebound-dev --package rebound-bench --bin rebound-dev --bin bench-soak
 	@$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK) $(AS_JSON)
 
-clean: ## remove everything that was built or installed
+clean: ## delete everything that was built or installed here
 	rm -rf target fuzz/target fuzz/found .tools .local .aws-sam
 
 # Not optimised, as it only starts what is.

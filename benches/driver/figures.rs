@@ -30,7 +30,7 @@ pub(crate) struct Pair {
     /// Median of `receive`.
     pub(crate) receive: f64,
     /// Median of the baseline.
-    pub(crate) floor: f64,
+    pub(crate) baseline: f64,
     /// Median of the ratios of the turns.
     pub(crate) ratio: f64,
 }
@@ -40,8 +40,8 @@ impl Pair {
     pub(crate) fn of(turns: &[[f64; 2]]) -> Self {
         Self {
             receive: median(turns.iter().map(|[receive, _]| *receive)),
-            floor: median(turns.iter().map(|[_, floor]| *floor)),
-            ratio: median(turns.iter().map(|[receive, floor]| receive / floor)),
+            baseline: median(turns.iter().map(|[_, baseline]| *baseline)),
+            ratio: median(turns.iter().map(|[receive, baseline]| receive / baseline)),
         }
     }
 }

@@ -19,7 +19,7 @@ const WARM: usize = 100;
 
 /// The two programs: `receive`, and the baseline.
 pub(crate) fn programs(binaries: &Path) -> [Program; 2] {
-    ["receive", "bench-floor"].map(|name| program(binaries, name))
+    ["receive", "bench-baseline"].map(|name| program(binaries, name))
 }
 
 /// One of the programs, or hello, which replaces `receive`.
@@ -61,10 +61,10 @@ pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: us
                 progress.inc(TURN as u64);
             }
         }
-        let [receive, floor] = of_both;
-        p50.push([receive[0], floor[0]]);
-        p99.push([receive[1], floor[1]]);
-        cpu.push([receive[2], floor[2]]);
+        let [receive, baseline] = of_both;
+        p50.push([receive[0], baseline[0]]);
+        p99.push([receive[1], baseline[1]]);
+        cpu.push([receive[2], baseline[2]]);
     }
     progress.finish_and_clear();
     Ok(Times { events: turns * TURN, turns, p50: Pair::of(&p50), p99: Pair::of(&p99), cpu: Pair::of(&cpu) })
@@ -93,8 +93,8 @@ pub(crate) struct Allocations {
 /// Counts the allocations per event, with the programs on a counting allocator.
 pub(crate) async fn allocations(binaries: &Path, aws: &AwsProcess, events: usize) -> Result<Allocations, BoxError> {
     let receive = allocated(binaries, "receive", aws, events).await?;
-    let floor = allocated(binaries, "floor", aws, events).await?;
-    Ok(Allocations { count: Pair::of(&[[receive[0], floor[0]]]), bytes: Pair::of(&[[receive[1], floor[1]]]) })
+    let baseline = allocated(binaries, "baseline", aws, events).await?;
+    Ok(Allocations { count: Pair::of(&[[receive[0], baseline[0]]]), bytes: Pair::of(&[[receive[1], baseline[1]]]) })
 }
 
 /// Returns the number of allocations and bytes per event of one program.

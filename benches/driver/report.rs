@@ -86,7 +86,7 @@ fn print(report: &BenchReport) {
     of_batches(&report.batches).print();
     of_goals(&report.goals).print();
     paragraph(&format!(
-        "Medians: of {}, and of {} of {} each; receive ÷ floor is the median of the quotients of neighbours. The \
+        "Medians: of {}, and of {} of {} each; receive ÷ baseline is the median of the quotients of neighbours. The \
          embedded DynamoDB, in another process and with its file in {}, takes most of an event's milliseconds.",
         count(report.starts.starts, "start"),
         count(report.times.turns, "turn"),
@@ -109,11 +109,11 @@ fn table(heads: &[&str]) -> Table {
 
 fn of_receive(report: &BenchReport) -> Table {
     let BenchReport { starts, times, allocations, memory, .. } = report;
-    let mut table = table(&["", "receive", "floor", "hello", "receive ÷ floor"]);
+    let mut table = table(&["", "receive", "baseline", "hello", "receive ÷ baseline"]);
     let mut row = |what: &str, pair: &Pair, hello: Option<f64>, digits: usize| {
         let show = |value: f64| format!("{value:.digits$}");
         let hello = hello.map(show).unwrap_or_default();
-        table.add([what.to_owned(), show(pair.receive), show(pair.floor), hello, format!("{:.2}", pair.ratio)]);
+        table.add([what.to_owned(), show(pair.receive), show(pair.baseline), hello, format!("{:.2}", pair.ratio)]);
     };
     let Starts { plain, tls, hello, .. } = starts;
     row("start to first poll, ms", &plain.first_poll, Some(hello.first_poll), 2);
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_tables_of_the_bench_are_good_at_every_width() {
-        let pair = Pair { receive: 12_345.678, floor: 1_234.5, ratio: 10.0 };
+        let pair = Pair { receive: 12_345.678, baseline: 1_234.5, ratio: 10.0 };
         let start = Start { first_poll: pair, cpu: pair, first_event: pair };
         let report = BenchReport {
             engines_file_in: PathBuf::from("/var/tmp"),
@@ -211,7 +211,7 @@ mod tests {
                 units: Units::default(),
             }],
             goals: vec![Goal {
-                what: "receive ÷ floor: an event, CPU".to_owned(),
+                what: "receive ÷ baseline: an event, CPU".to_owned(),
                 measured: 1.25,
                 most: 1.3,
                 met: false,

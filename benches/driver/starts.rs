@@ -64,9 +64,10 @@ async fn start(program: &Program, variables: &Variables, event: String) -> Resul
 /// Starts each program many times, in turns, in varying order.
 pub(crate) async fn starts(binaries: &Path, aws: &AwsProcess, starts: usize) -> Result<Starts, BoxError> {
     let (everyday, tls) = (Everyday::new()?, aws.behind_tls());
-    let ([receive, floor], hello) = (programs(binaries), program(binaries, "bench-hello"));
+    let ([receive, baseline], hello) = (programs(binaries), program(binaries, "bench-hello"));
     let plain = aws.variables();
-    let kinds: [_; KINDS] = [(&receive, plain), (&floor, plain), (&receive, &tls), (&floor, &tls), (&hello, plain)];
+    let kinds: [_; KINDS] =
+        [(&receive, plain), (&baseline, plain), (&receive, &tls), (&baseline, &tls), (&hello, plain)];
     let progress = bar(starts as u64, "rounds of starts");
     let (mut without, mut with, mut hellos) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..starts {
@@ -76,9 +77,9 @@ pub(crate) async fn starts(binaries: &Path, aws: &AwsProcess, starts: usize) -> 
         for ((program, variables), measured) in order {
             *measured = start(program, variables, everyday.webhook()).await?;
         }
-        let [receive, floor, receive_tls, floor_tls, hello] = measured;
-        without.push([receive, floor]);
-        with.push([receive_tls, floor_tls]);
+        let [receive, baseline, receive_tls, baseline_tls, hello] = measured;
+        without.push([receive, baseline]);
+        with.push([receive_tls, baseline_tls]);
         hellos.push(hello);
         progress.inc(1);
     }

@@ -9,8 +9,8 @@ use std::io::stdin;
 use lambda_runtime::Error;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[path = "floor.rs"]
-mod floor;
+#[path = "baseline.rs"]
+mod baseline;
 #[path = "../../src/bin/receive.rs"]
 mod receive;
 
@@ -22,8 +22,8 @@ fn main() -> Result<(), Error> {
     std::thread::spawn(answer);
     match which.as_deref() {
         Some("receive") => receive::main(),
-        Some("floor") => floor::main(),
-        _ => Err("say which: bench-allocations receive, or bench-allocations floor".into()),
+        Some("baseline") => baseline::main(),
+        _ => Err("say which: bench-allocations receive, or bench-allocations baseline".into()),
     }
 }
 

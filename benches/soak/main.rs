@@ -29,7 +29,7 @@ use rebound_dev::simulate::send::{SendOptions, SendReport, send};
 use rebound_dev::simulate::verify::{VerifyOptions, VerifyReport, verify};
 
 use self::memory::Phase;
-use self::service::{Service, Setting};
+use self::service::{ServiceProcess, Setting};
 use self::watch::{Observations, ServiceWatch};
 
 type BoxError = Box<dyn Error>;
@@ -109,7 +109,7 @@ async fn main() -> Result<ExitCode, BoxError> {
         folder.join("dev.log").display()
     );
     let requests = chaos::requests(&scenario, Chaos::ALL);
-    let mut service = Service::new(Setting {
+    let mut service = ServiceProcess::new(Setting {
         program: program(&arguments)?,
         folder: folder.clone(),
         faults: arguments.faults,

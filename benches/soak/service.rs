@@ -35,7 +35,7 @@ pub(crate) struct Setting {
 }
 
 /// The process, with the statistics of its predecessors.
-pub(crate) struct Service {
+pub(crate) struct ServiceProcess {
     setting: Setting,
     ports: [u16; 2],
     child: Option<Child>,
@@ -53,7 +53,7 @@ pub(crate) struct Service {
     reported: (u64, BTreeMap<String, u64>),
 }
 
-impl Service {
+impl ServiceProcess {
     pub(crate) fn new(setting: Setting) -> Result<Self, BoxError> {
         // Both at the same time, so that the ports differ.
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::memory::{self, Phase, Sample};
-use crate::service::Service;
+use crate::service::ServiceProcess;
 use crate::{Arguments, BoxError, WatcherMessage};
 
 /// Interval of memory samples.
@@ -63,7 +63,7 @@ impl<'a> ServiceWatch<'a> {
     }
 
     /// Watches until the run is over.
-    pub(crate) async fn run(mut self, service: &mut Service) -> Result<Observations, BoxError> {
+    pub(crate) async fn run(mut self, service: &mut ServiceProcess) -> Result<Observations, BoxError> {
         let mut recorded = Observations::default();
         let mut next_kill = self.next_kill();
         let (mut next_sample, mut next_line) = (Instant::now(), Instant::now() + BETWEEN_LINES);
@@ -113,7 +113,7 @@ impl<'a> ServiceWatch<'a> {
         (self.kill_every > 0.0).then(|| Instant::now() + Duration::from_secs_f64(after))
     }
 
-    fn sample(&self, service: &Service, answered: usize, phase: Phase) -> Option<Sample> {
+    fn sample(&self, service: &ServiceProcess, answered: usize, phase: Phase) -> Option<Sample> {
         Some(Sample {
             seconds: self.began.elapsed().as_secs_f64(),
             answered,

@@ -62,7 +62,7 @@ impl Aws {
     /// Clears the recorded calls, and sets the mood.
     pub(super) fn begin(&self, mood: AwsBehaviour) {
         let mut state = self.wire.0.lock().expect("no call panics");
-        *state = State { mood, calls: Vec::new() };
+        *state = AwsState { mood, calls: Vec::new() };
     }
 
     /// Returns the recorded calls: the JSON of each call to DynamoDB, with its name.
@@ -72,15 +72,15 @@ impl Aws {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Wire(Arc<Mutex<State>>);
+struct Wire(Arc<Mutex<AwsState>>);
 
 #[derive(Debug)]
-struct State {
+struct AwsState {
     mood: AwsBehaviour,
     calls: Vec<(String, Value)>,
 }
 
-impl Default for State {
+impl Default for AwsState {
     fn default() -> Self {
         Self { mood: AwsBehaviour::Obliging, calls: Vec::new() }
     }

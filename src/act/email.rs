@@ -18,7 +18,7 @@ use crate::store::string;
 pub struct AnsweredEmail {
     /// The follow-up that was decided.
     pub followup: Option<Followup>,
-    /// Its `Message-ID`, as a webhook told it.
+    /// Its `Message-ID`, as a webhook reported it.
     pub message_id: Option<String>,
     /// The recipient's address, as its `to` has it.
     pub address: Option<String>,

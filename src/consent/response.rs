@@ -133,7 +133,7 @@ pub(super) fn response(
     response
 }
 
-/// Sets the headers of every response. Nothing is stored on the way; a page tells no other site its address, is in no
+/// Sets the headers of every response. Nothing is stored on the way; the browser sends the address of a page to no other site, the page is in no
 /// search engine and in no frame, and loads nothing but its own style.
 fn common_headers(headers: &mut HeaderMap) {
     for (name, value) in [

@@ -114,7 +114,7 @@ impl ActLock {
 
     /// Lets all sending rest until `until`.
     pub async fn rest(&self, holder: &str, until: UnixMillis, because: RestReason) -> Result<(), CallError> {
-        // After a rest because of refusals, their count begins anew.
+        // After a rest because of refusals, their count begins at 0.
         let update = match because {
             RestReason::Refusals => {
                 "SET resting_until = :rest, resting_because = :because, #until = #until REMOVE refused_in_a_row"

@@ -1,9 +1,9 @@
 //! The tables: their names, their keys, and the properties that all readers rely on. `template.yaml` creates them, and
 //! a test compares it with this file.
 
-/// A table.
+/// A table: its name, its keys, and its properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct TableDefinition {
     /// The environment variable with its name: `EVENTS_TABLE`.
     pub variable: &'static str,
     /// Part of the table's name after the stack's name: `events` in `rebound-events`.
@@ -23,7 +23,7 @@ pub struct Table {
 pub const TTL_ATTRIBUTE: &str = "expires_at";
 
 /// Every webhook, and the verdicts, decisions and alerts made from it.
-pub const EVENTS: Table = Table {
+pub const EVENTS: TableDefinition = TableDefinition {
     variable: "EVENTS_TABLE",
     suffix: "events",
     partition_key: "email_id",
@@ -33,7 +33,7 @@ pub const EVENTS: Table = Table {
 };
 
 /// The addresses that must not get email, with the reasons.
-pub const SUPPRESSIONS: Table = Table {
+pub const SUPPRESSIONS: TableDefinition = TableDefinition {
     variable: "SUPPRESSIONS_TABLE",
     suffix: "suppressions",
     partition_key: "recipient",
@@ -43,7 +43,7 @@ pub const SUPPRESSIONS: Table = Table {
 };
 
 /// The counters of campaigns, and their brakes.
-pub const CAMPAIGNS: Table = Table {
+pub const CAMPAIGNS: TableDefinition = TableDefinition {
     variable: "CAMPAIGNS_TABLE",
     suffix: "campaigns",
     partition_key: "campaign",
@@ -53,7 +53,7 @@ pub const CAMPAIGNS: Table = Table {
 };
 
 /// Facts about recipients, kept for a limited time.
-pub const RECIPIENTS: Table = Table {
+pub const RECIPIENTS: TableDefinition = TableDefinition {
     variable: "RECIPIENTS_TABLE",
     suffix: "recipients",
     partition_key: "recipient",
@@ -63,7 +63,7 @@ pub const RECIPIENTS: Table = Table {
 };
 
 /// Scheduled tasks.
-pub const AGENDA: Table = Table {
+pub const AGENDA: TableDefinition = TableDefinition {
     variable: "AGENDA_TABLE",
     suffix: "agenda",
     partition_key: "kind",
@@ -73,9 +73,9 @@ pub const AGENDA: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [Table; 5] = [EVENTS, SUPPRESSIONS, CAMPAIGNS, RECIPIENTS, AGENDA];
+pub const TABLES: [TableDefinition; 5] = [EVENTS, SUPPRESSIONS, CAMPAIGNS, RECIPIENTS, AGENDA];
 
-impl Table {
+impl TableDefinition {
     /// The names of its key attributes.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
         [Some(self.partition_key), self.sort_key].into_iter().flatten()

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rebound::resend::signed::SignedMessage;
 use serde_json::json;
 
-use crate::support::{Service, WHOLE_MACHINE, signed, standing};
+use crate::support::{ReceiveHarness, WHOLE_MACHINE, signed, standing};
 
 /// Sends all webhooks at the same time. Returns the number of responses by status.
-async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeMap<String, usize> {
+async fn at_once(service: &Arc<ReceiveHarness>, messages: Vec<SignedMessage>) -> BTreeMap<String, usize> {
     let posts: Vec<_> = messages
         .into_iter()
         .map(|message| {
@@ -29,7 +29,7 @@ async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeM
 #[tokio::test(flavor = "multi_thread")]
 async fn of_200_copies_of_one_message_at_once_one_is_handled() {
     let _alone = WHOLE_MACHINE.lock().await;
-    let service = Arc::new(Service::start().await);
+    let service = Arc::new(ReceiveHarness::start().await);
     let message = signed(crate::support::complaint("ann@example.com", "e1"));
     let statuses = at_once(&service, vec![message; 200]).await;
     assert_eq!(statuses, BTreeMap::from([("handled".to_owned(), 1), ("duplicate".to_owned(), 199)]));
@@ -40,7 +40,7 @@ async fn of_200_copies_of_one_message_at_once_one_is_handled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_200_concurrent_events_of_a_recipient_none_is_lost() {
     let _alone = WHOLE_MACHINE.lock().await;
-    let service = Arc::new(Service::start().await);
+    let service = Arc::new(ReceiveHarness::start().await);
     let body = |index: usize| {
         let at = format!("2026-11-20T09:{:02}:{:02}.000Z", index / 60, index % 60);
         let event_type = if index.is_multiple_of(2) { "email.bounced" } else { "email.complained" };

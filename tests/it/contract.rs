@@ -8,7 +8,7 @@ use rebound::store::row::MAX_BODY_BYTES;
 use rebound_dev::samples;
 use serde_json::{Value, json};
 
-use crate::support::{Service, complaint, event, now, secret, signed, standing};
+use crate::support::{ReceiveHarness, complaint, event, now, secret, signed, standing};
 
 fn error(answer: &Value) -> &str {
     answer["error"].as_str().unwrap()
@@ -16,7 +16,7 @@ fn error(answer: &Value) -> &str {
 
 #[tokio::test]
 async fn every_sample_is_handled_and_stored_byte_for_byte() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for event_type in samples::types() {
         let message = signed(samples::body(event_type).unwrap());
         service.accepts(&message, "handled").await;
@@ -31,7 +31,7 @@ async fn every_sample_is_handled_and_stored_byte_for_byte() {
 
 #[tokio::test]
 async fn the_same_webhook_is_a_duplicate_whatever_has_changed() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let first = signed(complaint("ann@example.com", "e1"));
     service.accepts(&first, "handled").await;
     service.accepts(&first, "duplicate").await;
@@ -44,7 +44,7 @@ async fn the_same_webhook_is_a_duplicate_whatever_has_changed() {
 
 #[tokio::test]
 async fn a_type_that_is_not_known_is_stored_and_ignored() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for body in [event("email.teleported", json!({ "email_id": "e1" })), event("", json!({})), event("x", json!({}))] {
         let message = signed(body);
         service.accepts(&message, "ignored").await;
@@ -55,7 +55,7 @@ async fn a_type_that_is_not_known_is_stored_and_ignored() {
 
 #[tokio::test]
 async fn what_is_signed_but_no_event_is_quarantined_as_it_came() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let bodies: Vec<Vec<u8>> = vec![
         b"".to_vec(),
         b"null".to_vec(),
@@ -83,7 +83,7 @@ async fn what_is_signed_but_no_event_is_quarantined_as_it_came() {
 
 #[tokio::test]
 async fn an_event_too_large_is_quarantined_and_still_suppresses() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(900_000).collect();
     let message =
         signed(event("email.complained", json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": noise })));
@@ -94,7 +94,7 @@ async fn an_event_too_large_is_quarantined_and_still_suppresses() {
 
 #[tokio::test]
 async fn an_event_as_large_as_svix_sends_them_is_handled() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let subject = "Bulbs to plant before the frost. ".repeat(11_000);
     let message = signed(event("email.sent", json!({ "email_id": "e1", "subject": subject })));
     assert!(message.body.len() > 350_000);
@@ -104,7 +104,7 @@ async fn an_event_as_large_as_svix_sends_them_is_handled() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_signature_is_said_and_nothing_is_stored() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let right = signed(complaint("ann@example.com", "e1"));
     let without = |name: &str| {
         let mut message = right.clone();
@@ -143,7 +143,7 @@ async fn what_is_wrong_with_a_signature_is_said_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_refused_message_does_not_claim_its_id() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let message = signed(complaint("ann@example.com", "e1"));
     let forged = SignedMessage { body: b"{}".to_vec(), ..message.clone() };
     assert_eq!(service.post(&forged).await.0, 401);
@@ -152,7 +152,7 @@ async fn a_refused_message_does_not_claim_its_id() {
 
 #[tokio::test]
 async fn only_a_post_is_taken() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let message = signed(complaint("ann@example.com", "e1"));
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"] {
         let (status, answer, headers) = service.request(method, "/", &message).await;
@@ -164,7 +164,7 @@ async fn only_a_post_is_taken() {
 
 #[tokio::test]
 async fn a_body_over_one_mebibyte_is_rejected() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let (status, answer) = service.post(&signed(vec![b' '; MAX_BODY_BYTES + 1])).await;
     assert_eq!((status, error(&answer).contains("1048576")), (413, true));
     service.accepts(&signed(vec![b' '; MAX_BODY_BYTES]), "quarantined").await;
@@ -172,7 +172,7 @@ async fn a_body_over_one_mebibyte_is_rejected() {
 
 #[tokio::test]
 async fn any_path_is_taken() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for path in ["/", "/webhooks/resend", "/a/b%20c?d=e&f", "//", "/%22%5E%60"] {
         let message = signed(event("email.sent", json!({ "email_id": "e1" })));
         let (status, answer, _) = service.request("POST", path, &message).await;
@@ -182,7 +182,7 @@ async fn any_path_is_taken() {
 
 #[tokio::test]
 async fn a_body_that_lambda_encodes_is_verified_decoded() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for content_type in ["application/octet-stream", "", "application/x-www-form-urlencoded"] {
         let mut message = signed(samples::body("contact.deleted").unwrap());
         message.headers.insert("content-type".to_owned(), content_type.to_owned());
@@ -192,7 +192,7 @@ async fn a_body_that_lambda_encodes_is_verified_decoded() {
 
 #[tokio::test]
 async fn standard_webhooks_headers_are_taken_too() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let mut message = signed(complaint("ann@example.com", "e1"));
     message.headers =
         message.headers.into_iter().map(|(name, value)| (name.replace("svix-", "webhook-"), value)).collect();
@@ -201,7 +201,7 @@ async fn standard_webhooks_headers_are_taken_too() {
 
 #[tokio::test]
 async fn odd_headers_are_refused_and_break_nothing() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let long = "v1,AAAA ".repeat(1_250);
     for value in ["\u{e9}\u{e8}", "\t", long.as_str(), ",,,,", "v1,====", "\u{1f600}"] {
         for name in ["svix-id", "svix-timestamp", "svix-signature"] {
@@ -216,7 +216,7 @@ async fn odd_headers_are_refused_and_break_nothing() {
 
 #[tokio::test]
 async fn a_header_that_comes_twice_is_refused() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for name in ["svix-id", "svix-timestamp", "svix-signature"] {
         let message = signed(complaint("ann@example.com", "e1"));
         let request = message.request(&rebound::web::client(), reqwest::Method::POST, &service.url());

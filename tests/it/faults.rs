@@ -8,7 +8,7 @@ use rebound::receive::Receiver;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
-use crate::support::{Service, complaint, event, hand_over, signed, standing};
+use crate::support::{ReceiveHarness, complaint, event, hand_over, signed, standing};
 
 const ONCE: [Fault; 6] = [
     Fault::RefuseBefore,
@@ -87,7 +87,7 @@ fn ways() -> [WriteForm; 6] {
     ]
 }
 
-impl Service {
+impl ReceiveHarness {
     async fn holds(&self, way: &WriteForm, context: &str) {
         let rows = 1 + usize::from(way.before.is_some());
         assert_eq!(self.rows().await.len(), rows, "{context}");
@@ -107,7 +107,7 @@ async fn a_webhook_is_handled_although_any_one_call_fails() {
         for way in ways() {
             for failing in 0..way.calls {
                 let context = format!("{}: {fault:?} at call {failing}", way.name);
-                let service = Service::start().await;
+                let service = ReceiveHarness::start().await;
                 if let Some(before) = &way.before {
                     service.accepts(&signed(before.clone()), "handled").await;
                 }
@@ -136,7 +136,7 @@ async fn while_every_call_fails_the_status_is_503_and_a_retry_stores() {
     for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::Conflict, Fault::Throttle, Fault::ServerError] {
         for way in ways() {
             let context = format!("{}: {fault:?} at every call", way.name);
-            let service = Service::start().await;
+            let service = ReceiveHarness::start().await;
             if let Some(before) = &way.before {
                 service.accepts(&signed(before.clone()), "handled").await;
             }
@@ -161,7 +161,7 @@ async fn while_every_call_fails_the_status_is_503_and_a_retry_stores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_after_the_deadline_is_503_then_a_duplicate() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.proxy.plan(|_| Some(Fault::Slow(Duration::from_secs(3))));
     let message = signed(complaint("ann@example.com", "e1"));
     assert_eq!(hand_over(&service.receiver, &message, Duration::from_millis(200)).await.0, 503);
@@ -173,7 +173,7 @@ async fn a_response_after_the_deadline_is_503_then_a_duplicate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_hangs_is_given_up_and_made_again() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.proxy.plan(|call| (call.index == 0).then_some(Fault::Slow(Duration::from_secs(30))));
     let message = signed(complaint("ann@example.com", "e1"));
     // The first call was applied; the second finds the row, and recognizes it as its own.
@@ -183,7 +183,7 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_write_is_quarantined_and_not_retried() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.proxy.plan(|call| (call.index == 0).then_some(Fault::Invalid));
     let message = signed(complaint("ann@example.com", "e1"));
     service.accepts(&message, "quarantined").await;
@@ -194,7 +194,7 @@ async fn an_invalid_write_is_quarantined_and_not_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn denied_access_quarantines_nothing_and_is_a_503() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.proxy.plan(|_| Some(Fault::Invalid));
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 503);
 }
@@ -219,7 +219,7 @@ async fn without_dynamodb_the_status_is_503_until_it_is_back() {
         data: Some(folder.path().join("rebound.db")),
         ..LocalAwsOptions::in_memory()
     };
-    let mut service = Service::start_with(&options).await;
+    let mut service = ReceiveHarness::start_with(&options).await;
     let earlier = signed(complaint("ann@example.com", "e1"));
     service.accepts(&earlier, "handled").await;
 

@@ -8,7 +8,7 @@ use rebound::store::row;
 use rebound_dev::samples;
 use serde_json::{Value, json};
 
-use crate::support::{Service, WHOLE_MACHINE, signed};
+use crate::support::{ReceiveHarness, WHOLE_MACHINE, signed};
 
 /// Replacement values of a field: every type of JSON.
 fn others() -> Vec<Option<Value>> {
@@ -63,7 +63,7 @@ fn mangled(sample: &Value, pointer: &str, other: Option<Value>) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_with_any_field_changed_is_handled() {
     let _alone = WHOLE_MACHINE.lock().await;
-    let service = Arc::new(Service::start().await);
+    let service = Arc::new(ReceiveHarness::start().await);
     let mut bodies = Vec::new();
     for event_type in samples::types() {
         let sample: Value = serde_json::from_slice(samples::body(event_type).unwrap()).unwrap();

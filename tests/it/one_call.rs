@@ -3,9 +3,9 @@
 use rebound_dev::samples;
 use serde_json::json;
 
-use crate::support::{Service, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, complaint, event, signed, standing};
 
-impl Service {
+impl ReceiveHarness {
     /// The DynamoDB operations while this event was handled.
     async fn calls_for(&self, body: impl Into<Vec<u8>>, status: &str) -> Vec<String> {
         self.proxy.plan(|_| None);
@@ -16,7 +16,7 @@ impl Service {
 
 #[tokio::test]
 async fn a_webhook_of_any_type_is_one_call() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for event_type in samples::types() {
         let suppression = matches!(
             event_type,
@@ -31,7 +31,7 @@ async fn a_webhook_of_any_type_is_one_call() {
         );
         let operation = if suppression { "TransactWriteItems" } else { "PutItem" };
         // Several samples are about one person, who would have an item already.
-        let fresh = if suppression { Some(Service::start().await) } else { None };
+        let fresh = if suppression { Some(ReceiveHarness::start().await) } else { None };
         let service = fresh.as_ref().unwrap_or(&service);
         assert_eq!(service.calls_for(samples::body(event_type).unwrap(), "handled").await, [operation], "{event_type}");
     }
@@ -41,7 +41,7 @@ async fn a_webhook_of_any_type_is_one_call() {
 
 #[tokio::test]
 async fn several_recipients_are_one_call_too() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let to = ["ann@example.com", "bob@example.com", "carol@example.com"];
     let bounce = json!({ "type": "Permanent", "diagnosticCode": ["550 ann@example.com", "550 carol@example.com"] });
     let body = event("email.bounced", json!({ "email_id": "e1", "to": to, "bounce": bounce }));
@@ -52,7 +52,7 @@ async fn several_recipients_are_one_call_too() {
 
 #[tokio::test]
 async fn a_duplicate_is_one_call() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let message = signed(complaint("ann@example.com", "e1"));
     service.accepts(&message, "handled").await;
     service.proxy.plan(|_| None);
@@ -62,7 +62,7 @@ async fn a_duplicate_is_one_call() {
 
 #[tokio::test]
 async fn a_recipient_with_an_item_already_costs_one_call_more() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
     let bounce = event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }));
     assert_eq!(service.calls_for(bounce, "handled").await, ["TransactWriteItems", "TransactWriteItems"]);
@@ -71,7 +71,7 @@ async fn a_recipient_with_an_item_already_costs_one_call_more() {
 
 #[tokio::test]
 async fn an_event_that_says_nothing_new_leaves_the_item_as_it_is() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
     let before = service.suppressions().await;
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });

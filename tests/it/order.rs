@@ -7,7 +7,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use serde_json::{Value, json};
 
-use crate::support::{Service, now, secret};
+use crate::support::{ReceiveHarness, now, secret};
 
 fn an_event() -> impl Strategy<Value = Value> {
     let recipients =
@@ -39,7 +39,7 @@ fn topics(subscriptions: &[&str]) -> Value {
 
 /// The suppressions after these webhooks, sent one after the other, without the versions.
 async fn suppressions_after(messages: &[SignedMessage]) -> BTreeMap<String, Item> {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for message in messages {
         assert_eq!(service.invoke(message).await.0, 200);
     }

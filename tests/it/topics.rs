@@ -5,7 +5,7 @@ use rebound::store::{Item, as_number, number};
 use rebound::time::{UnixMillis, days};
 use serde_json::json;
 
-use crate::support::{Service, complaint, event, now, secret, signed};
+use crate::support::{ReceiveHarness, complaint, event, now, secret, signed};
 
 const ANN: &str = "ann@example.com";
 
@@ -42,7 +42,7 @@ async fn topics_end_alike_in_any_order_with_redelivery() {
     ];
     let mut ends = Vec::new();
     for order in permutations(&[0, 1, 2, 3]) {
-        let service = Service::start().await;
+        let service = ReceiveHarness::start().await;
         for index in &order {
             assert_eq!(service.invoke(&messages[*index]).await.1["status"], "handled");
         }
@@ -63,7 +63,7 @@ async fn topics_end_alike_in_any_order_with_redelivery() {
 
 #[tokio::test]
 async fn an_import_of_contacts_leaves_items_that_expire() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for n in 0..5 {
         let topics = json!([{ "id": "9d3e7b12-40c6-4f8a-b5d1-6a2c8e0f4793", "subscription": "opt_in" }]);
         let body = event("contact.topics.updated", json!({ "email": format!("r{n}@example.com"), "topics": topics }));
@@ -82,7 +82,7 @@ async fn an_import_of_contacts_leaves_items_that_expire() {
 
 #[tokio::test]
 async fn a_topic_with_a_future_time_counts_at_its_receipt() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let topics = json!([{ "id": "news", "subscription": "opt_in" }]);
     let body = json!({ "type": "contact.topics.updated", "created_at": "2099-01-01T00:00:00Z", "data": { "email": ANN, "topics": topics } });
     service.accepts(&signed(body.to_string().into_bytes()), "handled").await;
@@ -92,7 +92,7 @@ async fn a_topic_with_a_future_time_counts_at_its_receipt() {
 
 #[tokio::test]
 async fn reasons_and_topics_of_one_person_are_in_one_item() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&news("msg_1", 1, "opt_out"), "handled").await;
     service.accepts(&signed(complaint(ANN, "e1")), "handled").await;
     service.accepts(&news("msg_2", 2, "opt_in"), "handled").await;
@@ -105,7 +105,7 @@ async fn reasons_and_topics_of_one_person_are_in_one_item() {
 
 #[tokio::test]
 async fn topics_that_cannot_be_stored_leave_the_webhook_handled() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let long = json!([{ "id": "t".repeat(65), "subscription": "opt_out" }]);
     let many: Vec<_> = (0..2_000).map(|n| json!({ "id": format!("t{n:04}"), "subscription": "opt_out" })).collect();
     for (topics, kept) in [(long, 0), (json!("none"), 0), (json!(many), 500)] {

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::support::{Service, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, complaint, event, signed, standing};
 
 const ANN: &str = "ann@example.com";
 
@@ -54,7 +54,7 @@ async fn delete(client: &Client, table: &str, key: Item) {
 /// A complaint of Ann is received. Between its first and its second call, Ann's existing item is deleted, and
 /// `put_instead` is stored. Returns the final item.
 async fn complained_while_deleted(before: Item, put_instead: Option<Item>, body: Vec<u8>) -> Item {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
     let client = service.aws.clients().unwrap().dynamodb();
     put(&client, &table, before).await;
@@ -103,7 +103,7 @@ async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
 async fn an_item_put_anew_meanwhile_is_merged_and_not_the_old_one() {
     // The first webhook about Ann, as the service itself writes it.
     let first = async |body: Vec<u8>| {
-        let service = Service::start().await;
+        let service = ReceiveHarness::start().await;
         service.accepts(&signed(body), "handled").await;
         service.suppressions().await.remove(ANN).unwrap()
     };
@@ -122,7 +122,7 @@ async fn an_item_put_anew_meanwhile_is_merged_and_not_the_old_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_made_by_hand_is_merged_like_any_other() {
     for version in [None, Some(text("three")), Some(AttributeValue::N("1.5".to_owned()))] {
-        let service = Service::start().await;
+        let service = ReceiveHarness::start().await;
         let versioned: Vec<_> = version.iter().map(|version| ("version", version.clone())).collect();
         let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
         put(&service.aws.clients().unwrap().dynamodb(), &table, by_hand(&versioned)).await;
@@ -134,7 +134,7 @@ async fn an_item_made_by_hand_is_merged_like_any_other() {
 
 #[tokio::test]
 async fn a_brake_deleted_meanwhile_does_not_come_back() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let (client, table) = (service.aws.clients().unwrap().dynamodb(), service.aws.variable("CAMPAIGNS_TABLE").unwrap());
     let campaigns = Campaigns::new(RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60)), &table);
     let campaign = Campaign::new("spring").unwrap();
@@ -160,7 +160,7 @@ async fn a_brake_deleted_meanwhile_does_not_come_back() {
 
 #[tokio::test]
 async fn follow_ups_deleted_meanwhile_do_not_come_back() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let client = service.aws.clients().unwrap().dynamodb();
     let calls = RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60));
     let table = |name: &str| service.aws.variable(name).unwrap();

@@ -30,7 +30,7 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-pub(crate) struct Service {
+pub(crate) struct ReceiveHarness {
     pub(crate) aws: EmbeddedAws,
     pub(crate) proxy: FaultProxy,
     pub(crate) receiver: Arc<Receiver>,
@@ -68,7 +68,7 @@ pub(crate) fn complaint(recipient: &str, email_id: &str) -> Vec<u8> {
     event("email.complained", json!({ "email_id": email_id, "to": [recipient] }))
 }
 
-impl Service {
+impl ReceiveHarness {
     pub(crate) async fn start() -> Self {
         Self::start_with(&LocalAwsOptions::in_memory()).await
     }

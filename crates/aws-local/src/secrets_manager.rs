@@ -19,11 +19,11 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 #[derive(Debug)]
 pub struct LocalSecretsManager {
     server: Server,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SecretsState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SecretsState {
     /// The secrets, by name or ARN. `None` if the secret exists without a value.
     secrets: BTreeMap<String, Option<Version>>,
     reads: usize,
@@ -46,7 +46,7 @@ impl Version {
 impl LocalSecretsManager {
     /// Starts the stub on a free port.
     pub async fn start() -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(SecretsState::default()));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
             let operation =
@@ -80,7 +80,7 @@ impl LocalSecretsManager {
     }
 }
 
-fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (StatusCode, Value) {
+fn answer(state: &Mutex<SecretsState>, operation: Option<&str>, body: &[u8]) -> (StatusCode, Value) {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let id = request.get("SecretId").and_then(Value::as_str).unwrap_or_default();
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);

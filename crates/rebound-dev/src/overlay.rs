@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use rebound::aws::{MissingVariable, describe};
-use rebound::store::tables::{TABLES, Table};
+use rebound::store::tables::{TABLES, TableDefinition};
 use rebound::store::{Item, string};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -57,7 +57,7 @@ struct Copier {
     url: String,
     http: reqwest::Client,
     /// The tables by their names.
-    tables: BTreeMap<String, Table>,
+    tables: BTreeMap<String, TableDefinition>,
     copied: Mutex<Copied>,
 }
 

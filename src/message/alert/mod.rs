@@ -4,14 +4,14 @@ pub mod wording;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::ids::short_hash;
 use crate::resend::campaign::Campaign;
 
 /// Kind of an alert: the message attribute `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     /// A recipient reported an email as spam.

@@ -98,7 +98,7 @@ pub fn title(receipt: &Receipt) -> String {
             format!("High interest: {who}, campaign {campaign}")
         }
         (DecisionResult::EngagementLogged, _) => format!("Interest: {who}, campaign {campaign}"),
-        (DecisionResult::HandedToHuman, _) => format!("Please look: {who}, campaign {campaign}"),
+        (DecisionResult::HandedToHuman, _) => format!("For a person to decide: {who}, campaign {campaign}"),
         (DecisionResult::Nothing(_), _) => format!("Nothing to do: {who}, campaign {campaign}"),
     }
 }
@@ -114,11 +114,11 @@ pub fn text(receipt: &Receipt) -> String {
     say("Reason", receipt.choice.reason());
     match (&receipt.done, &receipt.followup) {
         (DecisionResult::FollowupScheduled, Some(followup)) => {
-            say("Sent", &format!("by Rebound, not before {}", followup.not_before));
+            say("Sent by", &format!("Rebound, not before {}", followup.not_before));
             say("Subject", &followup.subject);
             say("Text", &format!("\n\n{}\n", followup.text));
-            let stop = format!("To stop it: `rebound followups reject {}`.", Followup::id(&receipt.id));
-            say("What you can do", &format!("nothing: Rebound sends it. {stop}"));
+            let stop = format!("run `rebound followups reject {}`", Followup::id(&receipt.id));
+            say("What you can do", &format!("nothing is needed. To stop the follow-up, {stop}."));
         }
         (_, Some(followup)) => {
             say("Not before", &followup.not_before);

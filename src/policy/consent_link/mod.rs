@@ -65,7 +65,7 @@ pub struct ConsentToken(String);
 )]
 pub struct TokenTooLong(pub usize);
 
-/// A token that does not hold. A visitor is never told which of these it is.
+/// An invalid token. The page never shows which of these it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// The token is too long, does not have three parts, or has a part that is not canonical base64url of text.

@@ -197,7 +197,7 @@ pub fn increments(
         dedup_key: once,
         expires_at: received.expires_at,
     };
-    let happening = |recipient: &str| {
+    let occurrence = |recipient: &str| {
         let key = format!("{}#{}#{recipient}", counter.as_str(), received.partition);
         count(DedupKey::Occurrence { key, at: received.happened_at(event) })
     };
@@ -209,15 +209,15 @@ pub fn increments(
         Counter::Suppressed if event.event_type() != Some(EventType::EmailBounced) => vec![per_message()],
         Counter::Complained | Counter::BouncedHard | Counter::Suppressed => match protection {
             SuppressionEffect::Changes(changes) => {
-                changes.keys().map(|recipient| happening(recipient.as_str())).collect()
+                changes.keys().map(|recipient| occurrence(recipient.as_str())).collect()
             }
-            SuppressionEffect::Ambiguous(_) | SuppressionEffect::Nothing => vec![happening("")],
+            SuppressionEffect::Ambiguous(_) | SuppressionEffect::Nothing => vec![occurrence("")],
         },
         Counter::BouncedSoft => match AffectedRecipients::by_outcome(event) {
             AffectedRecipients::Known(recipients) => {
-                recipients.iter().map(|recipient| happening(recipient.as_str())).collect()
+                recipients.iter().map(|recipient| occurrence(recipient.as_str())).collect()
             }
-            AffectedRecipients::Unclear(_) => vec![happening("")],
+            AffectedRecipients::Unclear(_) => vec![occurrence("")],
         },
         _ => vec![per_message()],
     }

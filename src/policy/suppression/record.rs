@@ -131,8 +131,8 @@ impl Suppression {
         }
         let opt_ins = self.topics.values().filter_map(|topic| topic.opted_in.as_ref());
         let lifts = self.records.values().filter_map(|record| record.lifted.as_ref()).chain(opt_ins);
-        let lapse = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
-        let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(lapse);
+        let expiry = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
+        let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(expiry);
         lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(lifted_until).chain(until).max()
     }
 }

@@ -324,11 +324,11 @@ fn lifting_one_reason_leaves_the_others() {
 #[test]
 fn an_item_with_a_permanent_reason_never_expires() {
     let until = UnixMillis(5_000);
-    let lapsing = SuppressionChange {
+    let expiring = SuppressionChange {
         effect: ChangeEffect::Suppress(ReasonDetail { until: Some(until), ..ReasonDetail::default() }),
         ..suppress(Reason::SoftBounce, 1, "a")
     };
-    let soft = merged([&lapsing]);
+    let soft = merged([&expiring]);
     assert_eq!((soft.until(), soft.expires_at()), (Some(until), Some(until)));
     let with_complaint = soft.merge(&suppress(Reason::Complaint, 2, "b"));
     assert_eq!((with_complaint.until(), with_complaint.expires_at()), (None, None));
@@ -343,11 +343,11 @@ fn an_item_with_a_permanent_reason_never_expires() {
 #[test]
 fn a_lift_is_remembered_as_long_as_what_it_lifted() {
     let half_a_year = UnixMillis(1).plus(days(180));
-    let lapsing = SuppressionChange {
+    let expiring = SuppressionChange {
         effect: ChangeEffect::Suppress(ReasonDetail { until: Some(half_a_year), ..ReasonDetail::default() }),
         ..suppress(Reason::SoftBounce, 1, "a")
     };
-    let lifted = merged([&lapsing, &lift(Reason::SoftBounce, 2, "b")]);
+    let lifted = merged([&expiring, &lift(Reason::SoftBounce, 2, "b")]);
     assert_eq!((standing(&lifted), lifted.expires_at()), (vec![], Some(half_a_year)));
 }
 

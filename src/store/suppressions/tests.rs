@@ -58,10 +58,10 @@ fn what_this_version_does_not_know_survives_a_merge() {
     ]);
     let stored = SuppressionItem::from_item(by_hand);
     assert_eq!(stored.seen, SeenVersion::Unversioned);
-    let lapsing = stored
+    let expiring = stored
         .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, ChangeEffect::Lift)])
         .unwrap();
-    let item = lapsing.to_item(&ann());
+    let item = expiring.to_item(&ann());
     assert_eq!(item["note"], text("asked us on the phone"));
     assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));
     assert!(!item.contains_key("expires_at"), "a reason that is not known may be permanent");

@@ -179,7 +179,11 @@ async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
     stage.happens(&[mail("m2", "email.bounced", "e1", "-", after(-MINUTE), data)]).await;
     assert_eq!(stage.kinds(), [("ambiguous_bounce", 1)].into());
     let alert = &stage.alerts()[0];
-    assert!(alert.text.contains("What the receiving server said: 554 5.7.1 blocked\nWhat was done"), "{}", alert.text);
+    assert!(
+        alert.text.contains("Response of the receiving server: 554 5.7.1 blocked\nWhat was done"),
+        "{}",
+        alert.text
+    );
     assert_eq!(alert.figures["diagnosis"], json!(["554 5.7.1 blocked"]));
     assert_eq!(stage.reasons().await, [].into());
     assert_eq!(stage.counters().await["spring/2026-11-23T12/bounced_hard"], 1);

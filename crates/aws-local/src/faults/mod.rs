@@ -34,14 +34,14 @@ pub struct Faults {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<FaultState>,
     killed: watch::Sender<bool>,
     /// Held by writes while they are made, and exclusively by a half-visible transaction, so that the state before it
     /// is known.
     writes: RwLock<()>,
 }
 
-struct State {
+struct FaultState {
     plan: Plan,
     /// Number of plans so far.
     plans: usize,
@@ -61,7 +61,7 @@ struct State {
 impl Default for Faults {
     /// Creates a plan without faults.
     fn default() -> Self {
-        let state = State {
+        let state = FaultState {
             plan: Box::new(|_| None),
             plans: 0,
             came: 0,
@@ -145,7 +145,7 @@ impl Faults {
         self.state().capacity.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FaultState> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 /// The records in flight, in the order of the stream.
 #[derive(Debug)]
 pub(super) struct FeederProgress {
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
     /// Number of records from the beginning on that are done without a gap.
     done: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProgressState {
     under_way: VecDeque<InFlightRecord>,
     /// Number of the first of them.
     first: u64,
@@ -33,11 +33,11 @@ struct InFlightRecord {
 
 impl FeederProgress {
     pub(super) fn from(done_through: Option<String>) -> Arc<Self> {
-        let state = Mutex::new(State { done_through, ..State::default() });
+        let state = Mutex::new(ProgressState { done_through, ..ProgressState::default() });
         Arc::new(Self { state, done: watch::Sender::new(0) })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -107,11 +107,11 @@ impl Published {
 #[derive(Debug)]
 pub struct LocalSns {
     server: Server,
-    state: Arc<State>,
+    state: Arc<SnsState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SnsState {
     journal: Arc<Journal>,
     subscribers: broadcast::Sender<Published>,
     subscriptions: Subscriptions,
@@ -125,7 +125,7 @@ impl LocalSns {
 
     /// Starts the stub with this journal as storage.
     pub async fn start_with(address: SocketAddr, journal: Arc<Journal>) -> io::Result<Self> {
-        let state = Arc::new(State {
+        let state = Arc::new(SnsState {
             journal,
             subscribers: broadcast::Sender::new(LAG),
             subscriptions: Subscriptions::default(),
@@ -163,7 +163,7 @@ impl LocalSns {
     }
 }
 
-impl State {
+impl SnsState {
     /// Returns at most `at_most` messages after the first `number`.
     fn after(&self, number: i64, at_most: i64) -> rusqlite::Result<Vec<Published>> {
         let connection = self.journal.connection();

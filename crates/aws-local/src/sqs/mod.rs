@@ -46,11 +46,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct LocalSqs {
     server: Server,
-    state: Arc<State>,
+    state: Arc<SqsState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SqsState {
     default_delay: Duration,
     time_scale: Mutex<TimeScale>,
     queues: Queues,
@@ -65,7 +65,7 @@ impl LocalSqs {
 
     /// Starts the stub with this journal as storage.
     pub async fn start_with(address: SocketAddr, default_delay: Duration, journal: Arc<Journal>) -> io::Result<Self> {
-        let state = Arc::new(State { default_delay, time_scale: Mutex::default(), queues: Queues::new(journal) });
+        let state = Arc::new(SqsState { default_delay, time_scale: Mutex::default(), queues: Queues::new(journal) });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&shared);
@@ -117,7 +117,7 @@ impl LocalSqs {
     }
 }
 
-impl State {
+impl SqsState {
     fn time_scale(&self) -> TimeScale {
         *self.time_scale.lock().unwrap_or_else(PoisonError::into_inner)
     }

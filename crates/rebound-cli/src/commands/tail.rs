@@ -49,7 +49,7 @@ const KIND: usize = 22;
 /// The command reads the stream of the events table every two seconds (dynamodb:DescribeTable, DescribeStream, GetShardIterator, GetRecords).
 /// AWS charges 0.02 dollars for 100,000 reads; 2.5 million reads per month are free.
 /// It also looks up details in the other tables (dynamodb:GetItem, Query): three calls every five seconds for each campaign with new webhooks.
-/// AWS promises to serve two readers of a stream, and protect already has two. If AWS throttles the stream, tail waits, and protect may be slower
+/// AWS supports two readers of a stream, and protect already has two. If AWS throttles the stream, tail waits, and protect may be slower
 /// for a moment. So do not run tail for days. It does not change what the functions log.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -70,7 +70,7 @@ impl Resend {
         Ok(Self { client, base, key })
     }
 
-    /// Returns true if it is a stand-in on this machine.
+    /// Returns true if it is a stub on this machine.
     pub fn is_local(&self) -> bool {
         crate::operate::target::is_local(&self.base)
     }
@@ -88,10 +88,7 @@ impl Resend {
         }
     }
 
-    /// One of them, with its signing secret where that is told.
-    ///
-    /// # Errors
-    /// It is not told.
+    /// Reads a webhook, with its signing secret if Resend returns it.
     pub async fn webhook(&self, id: &str) -> Result<Webhook, ResendError> {
         read(&self.call(Method::GET, &format!("/webhooks/{}", segment(id)?), None).await?)
     }
@@ -110,10 +107,7 @@ impl Resend {
         Ok((id, secret))
     }
 
-    /// Enables one, and subscribes it to these types. `None`: its types stay as they are.
-    ///
-    /// # Errors
-    /// It may not be done.
+    /// Enables a webhook, and subscribes it to these types. With `None`, its types do not change.
     pub async fn update_webhook(&self, id: &str, events: Option<&[String]>) -> Result<(), ResendError> {
         let body = match events {
             Some(events) => json!({ "events": events, "status": "enabled" }),
@@ -122,21 +116,18 @@ impl Resend {
         self.call(Method::PATCH, &format!("/webhooks/{}", segment(id)?), Some(&body)).await.map(|_| ())
     }
 
-    /// Gives one a new signing secret. For 24 hours it signs with the old one too
+    /// Gives a webhook a new signing secret. For 24 hours Resend signs with the old one too
     /// (<https://resend.com/docs/api-reference/webhooks/rotate-signing-secret>).
     ///
     /// # Errors
-    /// It may be done all the same, where the answer was lost.
+    /// The secret may be new nevertheless, if the response was lost.
     pub async fn rotate(&self, id: &str) -> Result<Option<SecretText>, ResendError> {
         let path = format!("/webhooks/{}/signing-secret/rotate", segment(id)?);
         let CreatedWebhook(_, secret) = read(&self.call(Method::POST, &path, None).await?)?;
         Ok(secret)
     }
 
-    /// The newest events of one, 20 at most.
-    ///
-    /// # Errors
-    /// They are not told.
+    /// Reads the newest delivery attempts of a webhook, at most 20.
     pub async fn events(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ResendError> {
         let page = self.call(Method::GET, &format!("/webhooks/{}/events", segment(id)?), None).await?;
         let mut newest = PageReader::new();
@@ -144,15 +135,12 @@ impl Resend {
         Ok(newest.listed().entries)
     }
 
-    /// Every address that Resend suppresses, as far as the list can be read.
-    ///
-    /// # Errors
-    /// Nothing of it is told.
+    /// Reads every address that Resend suppresses, as far as the list can be read.
     pub async fn suppressions(&self) -> Result<Listed<ResendSuppression>, ResendError> {
         self.all("/suppressions").await
     }
 
-    /// A list, page after page. Where a later page fails, what came before it is answered.
+    /// Reads a list, page after page. If a later page fails, the pages before it are returned.
     async fn all<T: ListItem>(&self, path: &str) -> Result<Listed<T>, ResendError> {
         let mut reader = PageReader::new();
         let mut query = format!("limit={PAGE}");

@@ -46,7 +46,7 @@ pub struct Webhook {
     /// The types of event that it is subscribed to. `None`: every type, as Svix has it for an endpoint without a filter
     /// (<https://docs.svix.com/event-types>).
     pub events: Option<Vec<String>>,
-    /// Its signing secret, where it is told.
+    /// Its signing secret, if Resend returned it.
     pub signing_secret: Option<SecretText>,
 }
 

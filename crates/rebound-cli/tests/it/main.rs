@@ -1,4 +1,4 @@
-//! The operator's command, on the embedded AWS and the stand-ins.
+//! The operator's command, on the embedded AWS and the stubs of Resend and Claude.
 
 #![allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! The stand-ins against people who had no part in them: Resend's own packages for Python and for Node, and Amazon's boto3, where they are
+//! The emulators and stubs, tested by official packages: Resend's for Python and for Node, and Amazon's boto3, where they are
 //! installed.
 
 use std::path::{Path, PathBuf};

@@ -88,14 +88,14 @@ type Plan = Arc<dyn Fn(&RecordedRequest) -> ClaudeBehaviour + Send + Sync>;
 #[derive(Debug)]
 pub struct ClaudeStub {
     server: Server,
-    shared: Arc<ClaudeStubState>,
+    shared: Arc<SharedStub>,
 }
 
-struct ClaudeStubState {
-    state: Mutex<State>,
+struct SharedStub {
+    state: Mutex<ClaudeState>,
 }
 
-struct State {
+struct ClaudeState {
     plan: Plan,
     asked: Vec<RecordedRequest>,
     now: usize,
@@ -103,9 +103,9 @@ struct State {
     tokens: Tokens,
 }
 
-impl fmt::Debug for ClaudeStubState {
+impl fmt::Debug for SharedStub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("asked", &self.state().asked.len()).finish_non_exhaustive()
+        f.debug_struct("SharedStub").field("asked", &self.state().asked.len()).finish_non_exhaustive()
     }
 }
 
@@ -115,14 +115,14 @@ impl ClaudeStub {
     /// # Errors
     /// The address can't be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
-        let state = State {
+        let state = ClaudeState {
             plan: Arc::new(|_| ClaudeBehaviour::Default),
             asked: Vec::new(),
             now: 0,
             max_in_flight: 0,
             tokens: Tokens::default(),
         };
-        let shared = Arc::new(ClaudeStubState { state: Mutex::new(state) });
+        let shared = Arc::new(SharedStub { state: Mutex::new(state) });
         let answering = Arc::clone(&shared);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&answering);
@@ -159,7 +159,7 @@ impl ClaudeStub {
 }
 
 /// Counts a request as in flight until it is dropped, even if its caller closes the connection.
-struct InFlight<'a>(&'a ClaudeStubState);
+struct InFlight<'a>(&'a SharedStub);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
@@ -167,8 +167,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl ClaudeStubState {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SharedStub {
+    fn state(&self) -> MutexGuard<'_, ClaudeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -22,9 +22,10 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sign a sample event now, and print it as Lambda's invocation event, or post it.
 ///
-/// The samples about one email are some time apart, and the last of them happens now. The signature is made with RESEND_WEBHOOK_SECRET, or,
-/// if that is not set, with the signing secret of local runs. For consent there are one_click (a mail provider's POST), visit (a GET of the
-/// page) and button (the page's POST): they are signed with CONSENT_KEY, or with the key of local runs.
+/// The last event of an email happens now, and its other events happened minutes before. The signature is made with RESEND_WEBHOOK_SECRET,
+/// or, if that is not set, with the signing secret of local runs. There are three sample requests to consent: one_click (the POST of a mail
+/// provider), visit (a GET of the page) and button (the POST of the page). Their links are signed with CONSENT_KEY, or with the key of local
+/// runs.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The event's type, such as email.bounced, or a request to consent, such as one_click; without it, the types are listed

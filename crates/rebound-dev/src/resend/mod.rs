@@ -33,7 +33,7 @@ pub use self::access::SENDING_KEY;
 use self::delivery::WebhookDelivery;
 pub use self::memory::KeyMemory;
 pub use self::sent::AcceptedEmail;
-use self::state::State;
+use self::state::ResendState;
 
 /// Interval of looks at the stub's clock, which may be fast.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(100);
@@ -67,7 +67,7 @@ pub enum ResendBehaviour {
 /// The stub of Resend's API, in memory.
 pub struct LocalResend {
     server: Server,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ResendState>>,
 }
 
 impl std::fmt::Debug for LocalResend {
@@ -82,7 +82,7 @@ impl LocalResend {
     /// # Errors
     /// The stub can't listen on this machine.
     pub async fn start(key: &str) -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(State::new(key)));
+        let state = Arc::new(Mutex::new(ResendState::new(key)));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
             let shared = Arc::clone(&shared);
@@ -99,7 +99,7 @@ impl LocalResend {
         self.server.url()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ResendState> {
         lock(&self.state)
     }
 
@@ -186,7 +186,7 @@ impl LocalResend {
         self.state().later += span;
     }
 
-    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself, but of
+    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub retries only
     /// [reports](Self::report_to).
     pub fn keep_trying(&self, is_retried: bool) {
         self.state().is_retried = is_retried;
@@ -235,7 +235,7 @@ impl LocalResend {
 }
 
 /// Handles a request, in the time that is planned for it.
-async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
+async fn handle(state: &Arc<Mutex<ResendState>>, request: &Request<Bytes>) -> Reply {
     let planned = lock(state).begin(request);
     if let Some(ResendBehaviour::EffectLate(late)) = planned {
         tokio::time::sleep(late).await;
@@ -252,7 +252,7 @@ async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
 }
 
 /// Posts a delivery, and retries it at its times by the stub's clock.
-async fn post_until_accepted(state: &Mutex<State>, first: WebhookDelivery) {
+async fn post_until_accepted(state: &Mutex<ResendState>, first: WebhookDelivery) {
     let mut delivery = Some(first);
     while let Some(now) = delivery {
         let (_, Some(next)) = post(state, &now).await else { return };
@@ -264,12 +264,12 @@ async fn post_until_accepted(state: &Mutex<State>, first: WebhookDelivery) {
 }
 
 /// Posts a delivery, and logs the attempt. Returns the status, and the time of the next attempt, if the stub makes one.
-async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> (u16, Option<UnixMillis>) {
+async fn post(state: &Mutex<ResendState>, delivery: &WebhookDelivery) -> (u16, Option<UnixMillis>) {
     let now = lock(state).now();
     let attempt = delivery.post(now).await;
     (attempt.status, lock(state).log_attempt(delivery, attempt))
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<ResendState>) -> MutexGuard<'_, ResendState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

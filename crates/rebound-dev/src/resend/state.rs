@@ -14,17 +14,17 @@ use super::contacts::Contacts;
 use super::delivery::{Attempt, WebhookDelivery};
 use super::emails::Emails;
 use super::http::{ResendRequest, ResendResponse, error, html, no_such};
-use super::suppressions::Suppressions;
+use super::suppressions::ListedSuppressions;
 use super::webhooks::{ResendWebhook, Webhooks};
 
 pub(super) type Plan = Box<dyn FnMut(&str, &str) -> Option<ResendBehaviour> + Send>;
 
 pub(super) type Clock = Box<dyn Fn() -> UnixMillis + Send>;
 
-pub(super) struct State {
+pub(super) struct ResendState {
     pub(super) access: AccessControl,
     pub(super) webhooks: Webhooks,
-    pub(super) suppressions: Suppressions,
+    pub(super) suppressions: ListedSuppressions,
     pub(super) contacts: Contacts,
     pub(super) emails: Emails,
     pub(super) calls: Vec<String>,
@@ -39,12 +39,12 @@ pub(super) struct State {
     pub(super) keyed_requests: Vec<Instant>,
 }
 
-impl State {
+impl ResendState {
     pub(super) fn new(key: &str) -> Self {
         Self {
             access: AccessControl::new(key),
             webhooks: Webhooks::default(),
-            suppressions: Suppressions::default(),
+            suppressions: ListedSuppressions::default(),
             contacts: Contacts::default(),
             emails: Emails::default(),
             calls: Vec::new(),

@@ -28,16 +28,14 @@ impl CampaignSnapshot {
     pub(super) fn summary(&self) -> String {
         let week = self.view.last_7_days(self.now);
         let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
-        let of_delivered = if delivered > 0 {
-            format!(
-                "{complained} from {delivered} delivered emails in the last 7 days ({:.2} %)",
-                100.0 * complained as f64 / delivered as f64
-            )
+        let this_week = if delivered > 0 {
+            let percent = 100.0 * complained as f64 / delivered as f64;
+            format!("{complained} in the last 7 days, which is {percent:.2} % of {delivered} delivered emails")
         } else {
-            format!("{complained} in the last 7 days, without a counted delivery")
+            format!("{complained} in the last 7 days; no delivered email was counted")
         };
         let today = count(self.view.complaints_24h(self.now), "complaint");
-        format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
+        format!("Complaints about the campaign: {today} in the last 24 hours; {this_week}.")
     }
 }
 
@@ -88,7 +86,7 @@ pub fn brake_alert(campaign: &Campaign, state: &BrakeState, view: &BrakeInput) -
         }
         Status::Open => "What you can do: continue sending, and watch the figures.".to_owned(),
         Status::Slowed => format!(
-            "What you can do: send at most {} % of what is left, first to people who open your emails.",
+            "What you can do: send at most {} % of the rest of the campaign, first to people who open your emails.",
             percent(brake.volume)
         ),
         Status::Paused => {
@@ -160,19 +158,41 @@ pub fn digest(
     }
 }
 
+/// Returns the plural for the kind of the alerts in a digest.
 fn many_of(kind: &str) -> &'static str {
-    match kind {
-        "complaint" => "complaints",
-        "delay" => "delayed emails",
-        "ambiguous_bounce" => "bounces and complaints without a known recipient",
-        "brake" => "changes of a brake",
-        "failed" => "emails that Resend could not send",
-        "lifted" => "hours with many lifted suppressions",
-        "domain" => "domains that are no longer verified",
-        _ => "webhooks that could not be processed",
+    match kind.parse() {
+        Ok(AlertKind::Complaint) => "complaints",
+        Ok(AlertKind::Delay) => "delayed emails",
+        Ok(AlertKind::AmbiguousBounce) => "bounces and complaints without a known recipient",
+        Ok(AlertKind::Brake) => "changes of a brake",
+        Ok(AlertKind::Failed) => "emails that Resend could not send",
+        Ok(AlertKind::Lifted) => "hours with many lifted suppressions",
+        Ok(AlertKind::Domain) => "domains that are no longer verified",
+        Ok(AlertKind::Quarantine) => "webhooks that could not be processed",
+        Ok(AlertKind::SendFailed) => "follow-ups that could not be sent",
+        Ok(AlertKind::SendUnknown) => "follow-ups of which it is unknown if they were sent",
+        Ok(AlertKind::ResendKey) => "refusals of an API key by Resend",
+        Ok(AlertKind::Digest) | Err(_) => "other problems",
     }
 }
 
 fn percent(volume: f64) -> f64 {
     (volume * 10_000.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_names_what_its_alerts_are_about() {
+        for (kind, words) in [
+            (AlertKind::SendFailed, "2 more alerts: follow-ups that could not be sent"),
+            (AlertKind::SendUnknown, "2 more alerts: follow-ups of which it is unknown if they were sent"),
+            (AlertKind::ResendKey, "2 more alerts: refusals of an API key by Resend"),
+            (AlertKind::Quarantine, "2 more alerts: webhooks that could not be processed"),
+        ] {
+            assert_eq!(digest(kind.as_str(), None, 2, UnixMillis(0), None).title, words);
+        }
+    }
 }

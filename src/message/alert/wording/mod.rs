@@ -113,8 +113,8 @@ pub fn delay(about: &AlertContext<'_>, recipient: &Recipient, why: Delay) -> Ale
     alert.figures = figures.as_object().cloned().unwrap_or_default();
     alert.text = [
         what,
-        "What was done: nothing; the receiving server may still accept the email, and Resend keeps trying.".to_owned(),
-        "What you can do: if it is urgent, contact the person another way. If many addresses of one domain are delayed, check your sender reputation there.".to_owned(),
+        "What was done: nothing. Resend keeps trying, and the receiving server may still accept the email.".to_owned(),
+        "What you can do: if it is urgent, contact the person another way. If emails to many addresses of one domain are delayed, check your reputation with that mail provider.".to_owned(),
         format!("Email: {}", about.email_id),
     ]
     .join("\n");
@@ -127,8 +127,10 @@ pub fn with_diagnosis(mut alert: Alert, said: &[String]) -> Alert {
     if said.is_empty() {
         return alert;
     }
-    let line =
-        format!("What the receiving server said: {}", said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; "));
+    let line = format!(
+        "Response of the receiving server: {}",
+        said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ")
+    );
     let mut lines: Vec<String> = alert.text.lines().map(str::to_owned).collect();
     let at = lines.iter().position(|line| line.starts_with("What was done")).unwrap_or(lines.len());
     lines.insert(at, line);
@@ -237,7 +239,7 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
         title: "A webhook could not be processed".to_owned(),
         text: [
             format!("A correctly signed webhook was stored, but can't be processed: {problem}."),
-            "What was done: it is stored unchanged, and other webhooks are processed as usual.".to_owned(),
+            "What was done: the webhook is stored unchanged, and other webhooks are processed as usual.".to_owned(),
             format!("What you can do: look at the rows of partition {place} in the events table. If the webhook is a valid event, this version of Rebound is too old, or has a bug."),
             format!("Webhook: {message}"),
         ]

@@ -25,7 +25,7 @@ pub struct FollowupContext<'a> {
 /// Effect of Resend's refusal on a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalEffect {
-    /// It is not sent any more.
+    /// It will not be sent.
     Dropped,
     /// It is tried again later.
     Postponed,
@@ -100,14 +100,14 @@ pub fn send_failed(
         format!("Resend refused a follow-up: {shown}.")
     };
     let done = match effect {
-        RefusalEffect::Dropped => "What was done: it was dropped, and is not sent any more.",
+        RefusalEffect::Dropped => "What was done: it was dropped, so it will not be sent.",
         RefusalEffect::Postponed => "What was done: it is tried again later, for up to 72 hours after it was due.",
     };
     let period = match once {
         AlertPeriod::Hour => {
-            "This alert is sent once an hour for each reason; others may have failed for the same one."
+            "This alert is sent once an hour for each reason. Other follow-ups may have failed for the same reason."
         }
-        AlertPeriod::Day => "This alert is sent once a day; others may have failed for the same reason.",
+        AlertPeriod::Day => "This alert is sent once a day. Other follow-ups may have failed for the same reason.",
     };
     alert.text = [
         happened,
@@ -123,13 +123,13 @@ pub fn send_failed(
 /// Returns the advice for the name of an error.
 fn remedy(name: &str) -> &'static str {
     if name == "too_late" {
-        "look at `rebound followups list` and `rebound doctor`: sending may be paused, the day's limit reached, or `act` not running."
+        "run `rebound followups list` and `rebound doctor`. Perhaps sending is paused, the limit of the day is reached, or the function act does not run."
     } else if name.contains("quota") {
         "raise the quota of your Resend plan, or wait until it resets."
     } else if name.contains("from") || name.contains("domain") || name == "http_403" {
         "verify the sender's domain at Resend, under Domains."
     } else {
-        "look at `rebound followups show` for this follow-up, and at the errors in Resend's documentation."
+        "run `rebound followups show` for this follow-up, and look up the error in Resend's documentation."
     }
 }
 
@@ -140,13 +140,13 @@ pub fn send_unknown(about: &FollowupContext<'_>, tries: u32, open_since: Option<
     alert.title = format!("It is unknown if a follow-up was sent: {}", about.who());
     alert.text = [
         format!(
-            "After {} it is not known if Resend accepted the follow-up to {}: {}.",
+            "After {} it is unknown if Resend accepted the follow-up to {}: {}.",
             count(tries, "try"),
             about.who(),
             sanitize(why)
         ),
-        "What was done: it is not sent again, so that nobody gets it twice.".to_owned(),
-        "What you can do: look for it at Resend, under Emails. If its webhooks arrive, it becomes `sent` automatically."
+        "What was done: it will not be sent again, so that nobody gets it twice.".to_owned(),
+        "What you can do: look for the email at Resend, under Emails. If a webhook about it arrives, its status becomes `sent` automatically."
             .to_owned(),
         format!("Follow-up: {}", about.id),
         format!("Email: {}", about.email_id),
@@ -163,8 +163,8 @@ pub fn sent_twice(about: &FollowupContext<'_>, ids: [&str; 2], tries: u32, open_
     alert.title = format!("A follow-up has two ids at Resend: {}", about.who());
     alert.text = [
         format!("Resend accepted the follow-up to {} under two ids: {first} and {second}.", about.who()),
-        "What was done: both ids are stored; nothing else is sent.".to_owned(),
-        "What you can do: look at both emails at Resend. If another program sends follow-ups from the same decisions, switch it off; if not, pause sending with `rebound followups pause`, and report a bug.".to_owned(),
+        "What was done: both ids are stored, and the follow-up will not be sent again.".to_owned(),
+        "What you can do: look at both emails at Resend. If another program sends the same follow-ups, switch it off. If not, pause all sending with `rebound followups pause`, and report a bug.".to_owned(),
         format!("Follow-up: {}", about.id),
         format!("Email: {}", about.email_id),
     ]
@@ -191,16 +191,17 @@ pub fn resend_key(name: &str, status: Option<u16>, waiting: usize, at: UnixMilli
         kind: AlertKind::ResendKey,
         severity: Severity::Critical,
         at: at.to_text(),
-        title: format!("Resend refuses the API key of act: {name}"),
+        title: format!("Resend refuses the API key of the function act: {name}"),
         text: [
-            format!("Resend refused a request because of the API key: {name}. {} wait.", count(waiting, "task")),
+            format!("Resend refused a request because of the API key: {name}. Waiting: {}.", count(waiting, "task")),
             if may_only_send {
                 "What was done: contacts are not unsubscribed at Resend for an hour; follow-ups are still sent."
             } else {
-                "What was done: nothing is sent for 15 minutes, then it is tried again."
+                "What was done: nothing is sent for 15 minutes. Then Rebound tries again."
             }
             .to_owned(),
-            "What you can do: put a valid key into act's secret (ACT_KEYS_ARN); `rebound doctor` checks it.".to_owned(),
+            "What you can do: put a valid key into the secret of act (ACT_KEYS_ARN), then run `rebound doctor`."
+                .to_owned(),
         ]
         .join("\n"),
         campaign: None,

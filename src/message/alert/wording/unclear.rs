@@ -55,28 +55,28 @@ pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Rec
     let rest = if rest > 0 { format!(", and {rest} more") } else { String::new() };
     let what_is = what.as_str();
     alert.title = match possible.len() {
-        0 => format!("Somebody {what_is}, and the event does not say who"),
-        1 => format!("Somebody {what_is}, and the event does not say whether it is {}", names.concat()),
-        several => format!("One of {several} recipients {what_is}, and the event does not say which"),
+        0 => format!("A recipient {what_is}, but the event does not say which one"),
+        1 => format!("A recipient {what_is}, but the event does not say if it is {}", names.concat()),
+        several => format!("One of {several} recipients {what_is}, but the event does not say which one"),
     };
     let subject = match what.is_about_email() {
         true => capital(&about.of_campaign()),
         false => "An event from Resend".to_owned(),
     };
     let happened = match possible.len() {
-        0 => format!("{subject} has no valid address. Somebody {what_is}, and the event does not say who."),
+        0 => format!("{subject} names no valid address. A recipient {what_is}, but the event does not say which one."),
         1 => format!(
-            "{subject} has the address {}, and others that are invalid. One of them {what_is}, and the event does not say which.",
+            "{subject} names the address {}, and others that are invalid. One of them {what_is}, but the event does not say which one.",
             names.concat()
         ),
         _ => format!(
-            "{subject} was addressed to {}{rest}. One of them {what_is}, and the event does not say which.",
+            "{subject} was addressed to {}{rest}. One of them {what_is}, but the event does not say which one.",
             names.join(", ")
         ),
     };
     let done = match possible.len() {
         0 => "What was done: no address was suppressed.",
-        _ => "What was done: no address was suppressed, because only one of them is affected.",
+        _ => "What was done: no address was suppressed, because it is unknown which one is affected.",
     };
     let add = command(stack, "suppressions add ADDRESS --reason …");
     let advice = match (what.is_about_email(), possible.len()) {
@@ -85,7 +85,7 @@ pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Rec
             format!("find the email at Resend, under Emails, and suppress the right address with `{add}`.")
         }
         (false, _) => {
-            format!("find the entry at Resend, and suppress the right address with `{add}`.")
+            format!("find the contact or suppression at Resend, and suppress the right address with `{add}`.")
         }
     };
     let place = if what.is_about_email() { "Email" } else { "Entry" };

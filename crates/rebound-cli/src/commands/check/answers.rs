@@ -25,11 +25,6 @@ pub(super) struct CheckedAddress {
 }
 
 impl CheckedAddress {
-    /// Returns the parsed address, if there is one.
-    pub(super) fn address(&self) -> Option<String> {
-        self.read.as_ref().ok().map(|recipient| recipient.as_str().to_owned())
-    }
-
     fn name(&self) -> String {
         match (&self.written, self.line) {
             (Some(written), _) => sanitize(written),
@@ -64,9 +59,8 @@ impl<'a> Answers<'a> {
         Self { says_all, json, email, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
     }
 
-    /// Adds a result. An invalid address gets its result without a call of `answer`.
-    pub(super) fn add(&mut self, asked: CheckedAddress, answer: impl FnOnce() -> Option<SendCheck>) {
-        let answer = asked.read.as_ref().ok().and_then(|_| answer()).unwrap_or(SendCheck::InvalidAddress);
+    /// Adds a result.
+    pub(super) fn add(&mut self, asked: CheckedAddress, answer: SendCheck) {
         self.asked += 1;
         self.refused += usize::from(!answer.may_send());
         self.without_address += usize::from(asked.read.is_err() && asked.line.is_some());

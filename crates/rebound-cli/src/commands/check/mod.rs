@@ -99,11 +99,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let mut answers = Answers::new(arguments.all, arguments.json, email, brake);
     let progress = output::counting("addresses");
     let mut look = async |asked: &mut Vec<CheckedAddress>| -> Result<(), CommandError> {
-        let addresses: Vec<String> = asked.iter().filter_map(CheckedAddress::address).collect();
-        let found =
-            check(&calls, target.table("SUPPRESSIONS_TABLE"), &addresses, email, now, |done| progress.inc(done as u64));
-        let mut found = found.await?.into_iter();
-        progress.suspend(|| asked.drain(..).for_each(|asked| answers.add(asked, || found.next())));
+        let recipients: Vec<Option<&Recipient>> = asked.iter().map(|asked| asked.read.as_ref().ok()).collect();
+        let table = target.table("SUPPRESSIONS_TABLE");
+        let found = check(&calls, table, &recipients, email, now, |done| progress.inc(done as u64)).await?;
+        progress.suspend(|| asked.drain(..).zip(found).for_each(|(asked, answer)| answers.add(asked, answer)));
         Ok(())
     };
     for file in &mut files {

@@ -19,9 +19,10 @@ use crate::commands::suppressions::{note, recipient};
 use crate::commands::target::TargetArguments;
 use crate::commands::timeline::time;
 
-/// List, show, and stop the follow-ups that Rebound sends; pause and resume all sending.
+/// List, show and stop the follow-ups that Rebound sends; pause and resume sending.
 ///
-/// Follow-ups are listed by their tasks, without a scan: those that wait or are due, and those settled within the last 30 days.
+/// A follow-up is `waiting`, `due` or `sending` until it is settled: then it is `sent`, `dropped` or `unknown`. Settled follow-ups are
+/// listed for 30 days. The command reads no whole table.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -38,13 +39,13 @@ enum Command {
     Resume(ResumeArguments),
 }
 
-/// List the follow-ups: waiting, due and sending; and sent, dropped or unknown ones lately.
+/// List the follow-ups that are not settled yet, and those settled in the last 7 days.
 #[derive(clap::Args)]
 struct ListArguments {
-    /// Settled follow-ups since this time [default: 7 days ago]; their tasks are kept for 30 days
+    /// List the follow-ups settled since this time, at most 30 days ago [default: 7 days ago]
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<UnixMillis>,
-    /// At most this many settled ones, the newest, and as many that are not settled
+    /// Maximum number of settled follow-ups, of which the newest are listed, and of others
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     limit: usize,
     /// Print one JSON object per follow-up, one per line
@@ -54,7 +55,7 @@ struct ListArguments {
     target: TargetArguments,
 }
 
-/// Show a follow-up: its status, its history, and what refused the last look.
+/// Show a follow-up: its status, its history, and what last prevented its sending.
 #[derive(clap::Args)]
 struct ShowArguments {
     /// The follow-up's id: followup-…
@@ -68,7 +69,7 @@ struct ShowArguments {
 
 /// Stop one follow-up.
 ///
-/// Exit code 0: it is not sent. 1: too late, it is sent. 2: it is not sent any more, but Resend may have accepted it before.
+/// Exits with 0 if it will not be sent, with 1 if it was sent already, and with 2 if Resend may have accepted it before.
 #[derive(clap::Args)]
 struct RejectArguments {
     /// The follow-up's id: followup-…
@@ -79,10 +80,10 @@ struct RejectArguments {
     target: TargetArguments,
 }
 
-/// Stop all follow-ups to an address that are there now.
+/// Stop all follow-ups to an address that are not sent yet.
 ///
 /// To prevent later ones, use `rebound suppressions add`.
-/// Exit code 0: none of them is sent. 1: one was sent already. 2: Resend may have accepted one.
+/// Exits with 0 if none of them will be sent, with 1 if one was sent already, and with 2 if Resend may have accepted one.
 #[derive(clap::Args)]
 struct StopArguments {
     /// The address
@@ -93,7 +94,7 @@ struct StopArguments {
     target: TargetArguments,
 }
 
-/// Pause sending: nothing is sent until you resume it. Follow-ups that are not sent within 72 hours are dropped.
+/// Pause sending until you resume it. A follow-up that is not sent within 72 hours after it was due is dropped.
 #[derive(clap::Args)]
 struct PauseArguments {
     /// Only this campaign
@@ -105,7 +106,7 @@ struct PauseArguments {
     target: TargetArguments,
 }
 
-/// Resume sending.
+/// Resume sending after a pause.
 #[derive(clap::Args)]
 struct ResumeArguments {
     /// Only this campaign
@@ -120,10 +121,10 @@ struct ResumeArguments {
 /// Options for the record of a change.
 #[derive(clap::Args)]
 struct WhoArguments {
-    /// Why you do it; stored with it
+    /// Why you make the change; stored with it
     #[arg(long = "reason", value_name = "TEXT", default_value = "")]
     why: String,
-    /// Your name; stored with it [default: the user of the shell]
+    /// Your name; stored with the change [default: the user of the shell]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// Print JSON

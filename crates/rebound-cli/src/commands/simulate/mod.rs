@@ -66,10 +66,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=1_440))]
     over: u64,
     /// Maximum time to wait for protect and engage after the last request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
     /// Allow crashes of the functions during the run: an alert or decision may be published twice with the same id. Nothing else may be wrong
-    #[arg(long)]
+    #[arg(long, visible_alias = "crashes")]
     deaths: bool,
     /// Only send; do not check the tables
     #[arg(long)]

@@ -73,7 +73,7 @@ pub(crate) async fn import_from_resend(target: &Target, by_hand: LiftedByHand) -
         }
         other => other?,
     };
-    let note = note(None, "taken over from Resend")?;
+    let note = note(None, "imported from Resend")?;
     let left_out = |entry: Unread| Remark { line: entry.place, why: entry.to_string() };
     let unreadable = unread.into_iter().map(left_out).collect();
     let read = ParsedList { entries: changes(entries, note.at), unreadable, ..ParsedList::default() };

@@ -112,10 +112,10 @@ async fn mapping(target: &Target, function: &str, what: &str, lags: bool, now: U
     let is_well = |result: &&str| matches!(*result, "OK" | "No records processed" | "");
     let errors: Vec<&str> =
         found.iter().filter_map(|mapping| mapping.last_processing_result()).filter(|result| !is_well(result)).collect();
-    if let Some(trouble) = errors.first() {
+    if let Some(error) = errors.first() {
         return Check::warning(
             what,
-            format!("the last batch: {trouble}"),
+            format!("the last batch: {error}"),
             "see the function's log; failed records are retried",
         );
     }

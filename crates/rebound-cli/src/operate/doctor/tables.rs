@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveSt
 use futures_util::future::join_all;
 use rebound::aws::describe;
 use rebound::policy::count::count;
-use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
+use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, TableDefinition};
 
 use super::Check;
 use crate::operate::target::Target;
@@ -24,7 +24,7 @@ pub(super) async fn out_of_reach(target: &Target) -> Option<String> {
     is_out_of_reach.then(|| describe(&error))
 }
 
-async fn one(target: &Target, table: &Table) -> Check {
+async fn one(target: &Target, table: &TableDefinition) -> Check {
     let name = target.table(table.variable);
     let title = format!("table {name}");
     let dynamodb = target.aws().dynamodb();

@@ -9,7 +9,7 @@ pub(super) enum Broken {
     AfterQuote,
 }
 
-/// The cells of a line, each trimmed: what stands in quotes is as it stands.
+/// The cells of a line, each trimmed. A text in quotes is unchanged.
 ///
 /// Quotes are as in RFC 4180 (<https://www.rfc-editor.org/rfc/rfc4180#section-2>), and strict: what follows a closing quote is the
 /// next cell, else a quote is missing somewhere, and nobody can say where.

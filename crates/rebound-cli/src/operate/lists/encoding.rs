@@ -1,4 +1,4 @@
-//! The characters of a list: UTF-8 as it stands, everything else made into UTF-8 while it is read.
+//! The characters of a list: UTF-8 is read unchanged, every other encoding is converted to UTF-8 while it is read.
 //!
 //! A mark at the beginning of a file says which encoding it is in. UTF-16 without a mark shows by its zeros. A line that is not UTF-8 is
 //! read as Windows-1252, which is what old spreadsheets write, and which has all of Latin-1; `--encoding` names another.
@@ -10,7 +10,7 @@ pub use encoding_rs::Encoding;
 use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-/// The character that stands where a file holds none of its encoding.
+/// The character in place of bytes that are invalid in the encoding.
 pub(super) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// Finds an encoding by a name that web pages know it by, such as `windows-1250` or `shift_jis`
@@ -37,7 +37,7 @@ pub(super) fn of_head(head: &[u8]) -> Option<&'static Encoding> {
     (zeros(0) > head.len()).then_some(UTF_16BE)
 }
 
-/// A reader of the same characters in UTF-8. `None`: each line says for itself, and is read as it stands.
+/// A reader of the same characters in UTF-8. With `None`, each line is read unchanged.
 pub(super) fn utf8<'a>(from: impl Read + 'a, encoding: Option<&'static Encoding>) -> Box<dyn BufRead + 'a> {
     match encoding {
         None => Box::new(BufReader::new(from)),

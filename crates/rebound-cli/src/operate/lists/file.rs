@@ -55,7 +55,7 @@ impl ListError {
 /// Number of bytes at the beginning of a file that are checked for its format.
 pub(super) const HEAD: usize = 1_024;
 
-/// Looks at the beginning of a file, and tells what is no text.
+/// Checks the beginning of a file, and rejects a file that is not text.
 pub(super) fn refuse(head: &[u8]) -> Result<(), ListError> {
     let begins = |with: &[u8]| head.starts_with(with);
     if begins(b"PK\x03\x04") || begins(b"\xd0\xcf\x11\xe0") || begins(b"\x1f\x8b") {
@@ -70,7 +70,7 @@ pub(super) fn refuse(head: &[u8]) -> Result<(), ListError> {
     Ok(())
 }
 
-/// Looks at the first line of a text that is no entry, and tells what is another kind of document.
+/// Checks the first line that is not an entry, and rejects another kind of document.
 pub(super) fn refuse_line(line: &str) -> Result<(), ListError> {
     let line = line.trim();
     // `[ann@example.com](mailto:ann@example.com)` is a line of a list, though not a good one.

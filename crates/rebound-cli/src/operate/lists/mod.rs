@@ -18,7 +18,7 @@ pub mod cells;
 pub mod encoding;
 pub mod file;
 mod lines;
-mod row;
+mod listed_address;
 pub mod shape;
 pub mod time;
 
@@ -31,8 +31,8 @@ use self::cells::{Broken, cells};
 use self::file::{HEAD, ListError};
 pub use self::lines::Guessed;
 use self::lines::{Lines, MAX_LINE, TextLine};
-pub use self::row::Row;
-use self::row::{names_of_json, of_cells, of_json};
+pub use self::listed_address::ListedAddress;
+use self::listed_address::{names_of_json, of_cells, of_json};
 pub use self::shape::ListOptions;
 use self::shape::{Shape, decide, looks_like_an_entry, plain};
 
@@ -63,7 +63,7 @@ pub enum ListLine {
         /// Its number, from 1: of several lines, that of the first.
         number: u64,
         /// The entry.
-        row: Row,
+        row: ListedAddress,
     },
     /// It is refused.
     Refused(Remark),
@@ -196,7 +196,7 @@ impl<'a> ListReader<'a> {
     }
 
     /// The entry that begins in a line, and the number of lines that it takes.
-    fn row(&mut self, text: String) -> Result<(u64, Option<Result<Row, String>>), ListError> {
+    fn row(&mut self, text: String) -> Result<(u64, Option<Result<ListedAddress, String>>), ListError> {
         match Empty::of(&text) {
             Some(Empty::Nothing) => return Ok((1, None)),
             Some(Empty::Unclear) => return Ok((1, Some(Err(UNCLEAR.to_owned())))),
@@ -205,7 +205,7 @@ impl<'a> ListReader<'a> {
         let (separator, column, names) = match &self.shape {
             Shape::Bare => {
                 let written = text.trim().to_owned();
-                let row = recipient(&text).map(|recipient| Row::new(recipient, written, Vec::new()));
+                let row = recipient(&text).map(|recipient| ListedAddress::new(recipient, written, Vec::new()));
                 return Ok((1, Some(row)));
             }
             Shape::JsonLines => return Ok((1, Some(of_json(&text, &self.asked)))),

@@ -1,6 +1,6 @@
 //! Exports the list: an entry for each recipient and reason, or topic, lifted ones included, so that an import creates the same list.
 //!
-//! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
+//! A spreadsheet or a terminal that opens the file gets only text: in a CSV no cell is a formula
 //! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
 //! line breaks of a detail are spaces.
 
@@ -248,7 +248,7 @@ mod tests {
             let (again, entries) = imported(&text);
             prop_assert_eq!(entries, number, "counted one way");
             prop_assert_eq!(again.keys().collect::<Vec<_>>(), list.keys().collect::<Vec<_>>());
-            // What is not text on one line is written so in a CSV; whatever stands there comes back.
+            // A CSV escapes what is not one line of text; every text comes back unchanged.
             let (text_again, _) = exported(&again, Format::Csv);
             prop_assert_eq!(String::from_utf8(text_again).unwrap(), String::from_utf8(text).unwrap());
         }

@@ -16,8 +16,9 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
-pub use super::entry::{ListEntry, ListRow, ParsedList, read};
+pub use super::entry::{ListEntry, ListRow};
 use super::lifted::{EntryResult, Lifted, LiftedByHand, take};
+pub use super::parsed::{ParsedList, read};
 use crate::operate::audit::{AuditNote, IMPORT};
 use crate::operate::check::{SendCheck, check};
 pub use crate::operate::lists::Remark;
@@ -152,9 +153,8 @@ pub async fn import_part(
 
 /// The recipients of a list that were erased.
 async fn forgotten(list: &List, entries: &[ListEntry], now: UnixMillis) -> Result<BTreeSet<Recipient>, CallError> {
-    let all: Vec<&Recipient> = entries.iter().map(|entry| &entry.recipient).collect();
-    let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
-    let answers = check(&list.calls, &list.suppressions, &addresses, EmailKind::default(), now, |_| {}).await?;
+    let all: Vec<Option<&Recipient>> = entries.iter().map(|entry| Some(&entry.recipient)).collect();
+    let answers = check(&list.calls, &list.suppressions, &all, EmailKind::default(), now, |_| {}).await?;
     let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == SendCheck::Forgotten);
-    Ok(forgotten.map(|(recipient, _)| recipient.clone()).collect())
+    Ok(forgotten.filter_map(|(recipient, _)| recipient.cloned()).collect())
 }

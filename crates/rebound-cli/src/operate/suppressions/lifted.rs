@@ -64,7 +64,7 @@ pub(super) async fn take(
     }
     let stored = table.find(recipient.as_str()).await?.unwrap_or_default();
     let record = stored.suppression.records.get(&change.reason).cloned().unwrap_or_default();
-    // What has no time of its own says no more than that it stands.
+    // An entry without a time says only that the reason is active.
     if !has_time && record.is_permanent() {
         return Ok(EntryResult::Unchanged);
     }

@@ -7,9 +7,9 @@ use super::entry::{ListRow, known_reason};
 use super::exports::{Export, LineMeaning};
 use crate::operate::lists::file::ListError;
 use crate::operate::lists::shape::plain;
-use crate::operate::lists::{ListReader, Row};
+use crate::operate::lists::{ListReader, ListedAddress};
 
-/// The columns of Rebound's own export by which it is told.
+/// The columns by which Rebound's own export is recognized.
 const OWN: [&str; 4] = ["recipient", "reason", "liftedat", "liftedby"];
 
 /// The meaning of the lines of a list.
@@ -87,7 +87,7 @@ impl Meaning {
     ///
     /// # Errors
     /// The line is invalid: the reason, as text.
-    pub(super) fn read(&self, row: &Row) -> Result<LineMeaning, String> {
+    pub(super) fn read(&self, row: &ListedAddress) -> Result<LineMeaning, String> {
         let mut said = match self.export {
             // With a reason for all of them, nothing that an export says is against it.
             Some(export) if self.only.is_some() => match export.read(row) {
@@ -110,7 +110,7 @@ impl Meaning {
 }
 
 /// The entry of a line whose columns have no names: a cell that is a word for a reason is the reason, one that is a whole time is the time.
-fn without_names(row: &Row) -> ListRow {
+fn without_names(row: &ListedAddress) -> ListRow {
     let entry = ListRow::of(row);
     let reason = row.unnamed().map(str::trim).find(|cell| known_reason(cell).is_some());
     let at = row.unnamed().map(str::trim).find(|cell| UnixMillis::parse(cell).is_some());

@@ -15,6 +15,7 @@ mod exports;
 pub mod import;
 pub mod lifted;
 pub mod meaning;
+mod parsed;
 pub mod restore;
 
 use rebound::aws::CallError;

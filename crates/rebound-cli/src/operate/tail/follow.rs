@@ -76,7 +76,7 @@ impl Followed {
         }
     }
 
-    /// A webhook came in that is perhaps a soft bounce: whoever it is about is followed.
+    /// Follows the recipients of a webhook that is perhaps a soft bounce.
     pub(super) async fn soft_bounce(
         &mut self,
         list: &List,

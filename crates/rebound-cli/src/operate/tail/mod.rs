@@ -1,13 +1,12 @@
 //! Webhooks and their effects, live: `rebound tail`.
 //!
 //! ```text
-//!   events table ──its stream──▶ webhooks, and what the list says of whoever they suppress; verdicts, decisions, alerts, changes by hand
-//!   campaigns table ────────────▶ what protect has counted, and the brake: looked at while webhooks of a campaign come in
-//!   suppressions table ─────────▶ whom protect suppresses for soft bounces: looked at while such bounces come in
+//!   events table ──its stream──▶ webhooks and the suppressions that they cause; verdicts, decisions, alerts, changes by hand
+//!   campaigns table ────────────▶ the counters and the brake, read while webhooks of a campaign arrive
+//!   suppressions table ─────────▶ suppressions for soft bounces, read while such bounces arrive
 //! ```
 //!
-//! The functions log one in a hundred ordinary webhooks, and no address, so their logs can't tell it. The tables can, and nothing has to be
-//! written for it.
+//! The functions log one of a hundred ordinary webhooks, and no address, so `tail` reads the tables and not the logs. It writes nothing.
 
 mod follow;
 mod stream;
@@ -37,7 +36,7 @@ pub const KINDS: [&str; 9] =
 /// Time for the calls of one look.
 const CALLS: Duration = Duration::from_secs(30);
 
-/// Lines that are remembered, so that a row that is changed without saying anything new is not told again.
+/// Maximum number of remembered lines. A row that changes but gives the same line is not shown again.
 const MAX_REMEMBERED: usize = 10_000;
 
 /// A failure of `tail`.

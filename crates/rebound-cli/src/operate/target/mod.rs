@@ -223,7 +223,7 @@ mod tests {
         let target = found(&local).await.unwrap();
         assert_eq!(target.table("EVENTS_TABLE"), "mine");
         assert_eq!(target.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
-        assert_eq!(target.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
+        assert_eq!(target.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stub needs no region");
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) fn known(variables: &BTreeMap<String, String>) -> BTreeSet<String> {
     names
 }
 
-/// The headers of sections: `[name]`, whatever stands after them.
+/// The headers of sections: `[name]`, with any text after them.
 fn sections(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| Some(line.trim().strip_prefix('[')?.split_once(']')?.0.trim()))
 }

@@ -39,10 +39,10 @@ pub struct TimelineEntry {
     pub fields: Map<String, Value>,
 }
 
-/// The rows of the events table, as entries, in order of happening, with what the list says now.
+/// Converts rows of the events table to entries, in order of time, with the current suppressions.
 pub fn entries(rows: &[Item], known: &ListSnapshot) -> Vec<TimelineEntry> {
     let mut entries: Vec<TimelineEntry> = rows.iter().filter_map(|row| entry(row, known)).collect();
-    // Of what happened at once, a webhook comes before what was made of it.
+    // At the same time, a webhook comes before its effects.
     entries.sort_by_key(|entry| (entry.at, entry.received_at.is_none(), entry.what.clone()));
     entries
 }

@@ -9,7 +9,7 @@ use rebound::time::UnixMillis;
 use serde_json::json;
 
 use super::{place, rebound};
-use crate::support::Service;
+use crate::support::ReceiveHarness;
 
 /// Counts `number` emails that were created `hours` ago.
 async fn count(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8) {
@@ -38,7 +38,7 @@ async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: 
 
 #[tokio::test]
 async fn a_campaign_is_shown_and_an_unknown_one_gets_similar_names() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
     count(&campaigns, "spring", 2, Counter::Sent, 200).await;
@@ -75,7 +75,7 @@ async fn a_campaign_is_shown_and_an_unknown_one_gets_similar_names() {
 
 #[tokio::test]
 async fn a_campaign_scheduled_weeks_ago_and_sent_now_is_listed() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
     count_sent(&campaigns, "scheduled", 24 * 20, Counter::Sent, 200, true).await;
@@ -93,7 +93,7 @@ async fn a_campaign_scheduled_weeks_ago_and_sent_now_is_listed() {
 
 #[tokio::test]
 async fn a_bounce_without_a_sent_email_is_no_rate() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
     count(&campaigns, "spring", 2, Counter::BouncedHard, 3).await;

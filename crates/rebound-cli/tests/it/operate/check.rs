@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::EmailKind;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::{SendCheck, check};
@@ -11,27 +12,31 @@ use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use serde_json::json;
 
 use super::{command, list, place, rebound};
-use crate::support::{Service, complaint, event, signed};
+use crate::support::{ReceiveHarness, complaint, event, signed};
 
-fn texts(addresses: &[&str]) -> Vec<String> {
-    addresses.iter().map(|address| (*address).to_owned()).collect()
+fn parsed(addresses: &[impl AsRef<str>]) -> Vec<Option<Recipient>> {
+    addresses.iter().map(|address| Recipient::parse(address.as_ref())).collect()
+}
+
+fn each(recipients: &[Option<Recipient>]) -> Vec<Option<&Recipient>> {
+    recipients.iter().map(Option::as_ref).collect()
 }
 
 #[tokio::test]
 async fn every_spelling_of_an_address_gets_the_same_answer() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let bounce =
         json!({ "email_id": "e2", "to": ["bob@example.com"], "bounce": { "type": "Permanent", "subType": "General" } });
     service.accepts(&signed(event("email.bounced", bounce)), "handled").await;
     let place = place(&service.aws).await;
-    let lapsing = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
+    let expiring = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
     let list = list(&place);
     let note = rebound_cli::operate::audit::AuditNote::new("ann", "a test", UnixMillis::now()).unwrap();
-    let read = read(lapsing.as_bytes(), note.at).unwrap();
+    let read = read(expiring.as_bytes(), note.at).unwrap();
     import(&list, read, LiftedByHand::Stay, &note, || {}).await.unwrap();
 
-    let asked = texts(&[
+    let asked = parsed(&[
         "Ann Lee <ANN@example.com>",
         "zoe@example.com",
         "bob@example.com",
@@ -40,16 +45,19 @@ async fn every_spelling_of_an_address_gets_the_same_answer() {
         " ann@example.com ",
     ]);
     let answers =
-        check(&list.calls, &list.suppressions, &asked, EmailKind::default(), UnixMillis::now(), |_| {}).await.unwrap();
+        check(&list.calls, &list.suppressions, &each(&asked), EmailKind::default(), UnixMillis::now(), |_| {})
+            .await
+            .unwrap();
     let reasons: Vec<Vec<&str>> = answers.iter().map(SendCheck::reasons).collect();
     assert_eq!(
         reasons,
         [vec!["complaint"], vec![], vec!["hard_bounce"], vec!["not_an_address"], vec![], vec!["complaint"]]
     );
     let long_ago = UnixMillis::parse("2026-01-15T00:00:00Z").unwrap();
-    let old = texts(&["old@example.com"]);
-    let then = check(&list.calls, &list.suppressions, &old, EmailKind::default(), long_ago, |_| {}).await.unwrap();
-    assert_eq!(then[0].reasons(), ["soft_bounce"], "it had not lapsed then");
+    let old = parsed(&["old@example.com"]);
+    let then =
+        check(&list.calls, &list.suppressions, &each(&old), EmailKind::default(), long_ago, |_| {}).await.unwrap();
+    assert_eq!(then[0].reasons(), ["soft_bounce"], "it had not expired then");
 
     let said = rebound(&service.aws, &["check", "ann@example.com", "zoe@example.com", "--json"]).await;
     let lines = said.lines();
@@ -78,7 +86,7 @@ async fn every_spelling_of_an_address_gets_the_same_answer() {
 
 #[tokio::test]
 async fn ten_thousand_addresses_take_101_calls_and_later_202() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let through_proxy = service.aws.variables().iter().map(|(name, value)| match name.as_str() {
         "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
         _ => (name.clone(), value.clone()),
@@ -86,7 +94,7 @@ async fn ten_thousand_addresses_take_101_calls_and_later_202() {
     let place = rebound_cli::operate::target::Target::find(&Default::default(), through_proxy).await.unwrap();
     let calls = place.calls(Duration::from_secs(60));
     let table = place.table("SUPPRESSIONS_TABLE");
-    let addresses: Vec<String> = (0..10_000).map(|n| format!("r{n}@example.com")).collect();
+    let addresses = parsed(&(0..10_000).map(|n| format!("r{n}@example.com")).collect::<Vec<_>>());
     service.accepts(&signed(complaint("r7777@example.com", "e1")), "handled").await;
     let now = UnixMillis::now();
     let refused = |answers: Vec<SendCheck>| -> Vec<usize> {
@@ -94,21 +102,21 @@ async fn ten_thousand_addresses_take_101_calls_and_later_202() {
     };
 
     service.proxy.plan(|_| None);
-    let answers = check(&calls, table, &addresses, EmailKind::default(), now, |_| {}).await.unwrap();
+    let answers = check(&calls, table, &each(&addresses), EmailKind::default(), now, |_| {}).await.unwrap();
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![7777], 101));
 
     let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
-    let forgotten = rebound::resend::recipient::Recipient::parse("r42@example.com").unwrap();
+    let forgotten = Recipient::parse("r42@example.com").unwrap();
     super::forget::put_forgotten(&service.aws, &key, &forgotten).await;
     service.proxy.plan(|_| None);
-    let answers = check(&calls, table, &addresses, EmailKind::default(), now, |_| {}).await.unwrap();
+    let answers = check(&calls, table, &each(&addresses), EmailKind::default(), now, |_| {}).await.unwrap();
     assert_eq!(answers[42], SendCheck::Forgotten);
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![42, 7777], 2 + 199));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let through_proxy = service.aws.variables().iter().map(|(name, value)| match name.as_str() {
         "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
         _ => (name.clone(), value.clone()),
@@ -116,14 +124,14 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
     let place = rebound_cli::operate::target::Target::find(&Default::default(), through_proxy).await.unwrap();
     let table = place.table("SUPPRESSIONS_TABLE").to_owned();
     // More than one call asks about.
-    let mut addresses: Vec<String> = (0..150).map(|n| format!("a{n:03}@example.com")).collect();
-    addresses.push("zoe@example.com".to_owned());
+    let mut addresses = parsed(&(0..150).map(|n| format!("a{n:03}@example.com")).collect::<Vec<_>>());
+    addresses.extend(parsed(&["zoe@example.com"]));
     service.accepts(&signed(complaint("zoe@example.com", "e1")), "handled").await;
     let (client, of_forget) = (service.aws.clients().unwrap().dynamodb(), table.clone());
     service.proxy.plan(move |call| {
         if call.index == 1 {
             let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
-            let name = key.name_of(&rebound::resend::recipient::Recipient::parse("zoe@example.com").unwrap());
+            let name = key.name_of(&Recipient::parse("zoe@example.com").unwrap());
             let text = |text: &str| AttributeValue::S(text.to_owned());
             let forgets = async {
                 let put = client.put_item().table_name(&of_forget).item("recipient", text("#forgotten-key"));
@@ -139,7 +147,7 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
         None
     });
     let calls = place.calls(Duration::from_secs(60));
-    let answers = check(&calls, &table, &addresses, EmailKind::default(), UnixMillis::now(), |_| ()).await;
+    let answers = check(&calls, &table, &each(&addresses), EmailKind::default(), UnixMillis::now(), |_| ()).await;
     let no: Vec<usize> =
         answers.unwrap().iter().enumerate().filter(|(_, one)| !one.may_send()).map(|(n, _)| n).collect();
     assert_eq!(no, [150]);
@@ -147,7 +155,7 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
 
 #[tokio::test]
 async fn a_paused_campaign_is_a_no_and_a_slowed_one_says_how_much() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let campaigns = rebound::store::counters::Campaigns::new(
         place(&service.aws).await.calls(Duration::from_secs(60)),
         service.aws.variable("CAMPAIGNS_TABLE").unwrap(),

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::{Dev, command, rebound};
-use crate::support::Service;
+use crate::support::ReceiveHarness;
 
 /// The code of a file: no comments, no tests.
 fn code(text: &str) -> String {
@@ -71,7 +71,7 @@ async fn a_hint_carries_the_flags_that_were_given() {
     assert!(said.stderr.contains(&format!("`rebound campaigns {local}` lists the campaigns")), "{said:?}");
 
     let elsewhere = ["--stack", "staging", "--region", "eu-west-1"];
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let said = rebound(&service.aws, &[&["campaigns", "nobody"][..], &elsewhere].concat()).await;
     assert!(
         said.stderr.contains("`rebound campaigns --stack staging --region eu-west-1` lists the campaigns"),

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::connect::World;
 use super::tail::Tail;
 use super::{CommandOutput, command};
-use crate::support::{Service, signed};
+use crate::support::{ReceiveHarness, signed};
 
 /// A window's title, a bell, colours in two spellings, a direction that turns, what nobody sees, and a line of its own.
 const HOSTILE: &str = "say\u{1b}]0;owned\u{7}\u{1b}[31m\u{9b}32m\u{202e}\u{2066}\u{200b}\u{ad}\u{e0041}\u{feff}\u{7f}\r\nFORGED line\u{85}\u{2028}end";
@@ -63,8 +63,8 @@ fn attribute(value: &Value) -> AttributeValue {
 }
 
 /// A service in whose tables there is harm wherever there can be.
-async fn harmed() -> Service {
-    let service = Service::start().await;
+async fn harmed() -> ReceiveHarness {
+    let service = ReceiveHarness::start().await;
     let aws = &service.aws;
     for recipient in ["ann@example.com", HOSTILE, "=1+1@example.com", "+bob@example.com", "-cho@example.com"] {
         let map = json!({ "at": 1_795_439_100_000_i64, "message_id": HOSTILE, "email_id": HOSTILE, "detail": HOSTILE });
@@ -276,7 +276,7 @@ async fn an_exported_csv_has_no_formula_and_the_same_addresses() {
     let of = |address: &str| {
         answers.iter().find(|line| line["recipient"] == address).unwrap()["reasons"][0]["reason"].clone()
     };
-    let elsewhere = Service::start().await;
+    let elsewhere = ReceiveHarness::start().await;
     let imported = command(elsewhere.aws.variables(), &["suppressions", "import", "-"], &exported).await;
     assert_eq!(imported.code, 1, "one address is none: {imported:?}");
     let there = elsewhere.suppressions().await;

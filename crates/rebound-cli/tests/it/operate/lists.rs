@@ -6,7 +6,7 @@ use rebound_cli::operate::suppressions::import::{ParsedList, read};
 use serde_json::json;
 
 use super::{command, rebound};
-use crate::support::{Service, complaint, signed, standing};
+use crate::support::{ReceiveHarness, complaint, signed, standing};
 
 const LISTS: &str = include_str!("../../../../../tests/lists.txt");
 
@@ -108,7 +108,7 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
 
 #[tokio::test]
 async fn an_open_quote_hides_nobody_who_complained() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for address in ["ann@example.com", "bob@example.com"] {
         service.accepts(&signed(complaint(address, address)), "handled").await;
     }
@@ -138,7 +138,7 @@ async fn an_open_quote_hides_nobody_who_complained() {
 
 #[tokio::test]
 async fn a_row_without_an_address_is_named_and_is_a_no() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let text = "name,email\nAnn,ann@example.com\nBob,\nCho,cho@@example.com\n";
     let said = command(service.aws.variables(), &["check", "--file", "-"], text).await;
     assert_eq!(said.code, 1);
@@ -154,7 +154,7 @@ async fn a_row_without_an_address_is_named_and_is_a_no() {
 
 #[tokio::test]
 async fn a_list_with_nobody_in_it_is_no_success() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for (text, words) in
         [("", "the list is empty"), ("email,name\n", "only column names"), ("# nobody\n\n", "comments")]
     {
@@ -167,7 +167,7 @@ async fn a_list_with_nobody_in_it_is_no_success() {
 
 #[tokio::test]
 async fn other_files_are_refused_with_what_to_do() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, words) in [
         ("list.xlsx", b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet"),
@@ -195,7 +195,7 @@ async fn other_files_are_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn an_import_says_how_it_reads_the_file_and_flags_override_it() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let bounces = "status,reason,email,created\n5.1.1,550 no such user,ann@example.com,1795439100\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], bounces).await;
     let words =
@@ -237,7 +237,7 @@ async fn an_import_says_how_it_reads_the_file_and_flags_override_it() {
 
 #[tokio::test]
 async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let folder = tempfile::tempdir().unwrap();
     let text = "email;name\r\nann@example.com;Łukasz\r\nnobody;\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -264,7 +264,7 @@ async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
 
 #[tokio::test]
 async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 0, "it is allowed");

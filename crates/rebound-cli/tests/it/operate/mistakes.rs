@@ -7,7 +7,7 @@ use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::process::Command;
 
 use super::{Dev, command, rebound};
-use crate::support::Service;
+use crate::support::ReceiveHarness;
 
 #[tokio::test]
 async fn a_file_of_local_after_a_space_is_no_address() {
@@ -29,7 +29,7 @@ async fn a_file_of_local_after_a_space_is_no_address() {
 
 #[tokio::test]
 async fn an_address_where_an_id_is_wanted_is_told_so() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for arguments in [["timeline", "ann@example.com"], ["replay", "Ann <ann@example.com>"]] {
         let said = rebound(&service.aws, &arguments).await;
         assert!(said.code == 2 && said.stderr.contains("timeline --address"), "{said:?}");

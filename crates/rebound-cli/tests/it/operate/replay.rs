@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::forget::everything;
 use super::{rebound, simulate};
-use crate::support::{Service, now, secret};
+use crate::support::{ReceiveHarness, now, secret};
 
 /// A story in which somebody complains, which few do.
 fn story() -> Scenario {
@@ -33,8 +33,8 @@ fn seeded(seed: u64) -> Scenario {
 }
 
 /// A service that has received a story, and whose stream nobody has read.
-async fn received(story: &Scenario) -> (Service, Target) {
-    let service = Service::start().await;
+async fn received(story: &Scenario) -> (ReceiveHarness, Target) {
+    let service = ReceiveHarness::start().await;
     for number in 0..story.emails {
         for message in story.email(number).messages {
             let signed = SignedMessage::new(message.id, now(), message.body, &secret());

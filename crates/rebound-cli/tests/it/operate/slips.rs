@@ -7,7 +7,7 @@ use rebound::time::{UnixMillis, hours};
 
 use super::connect::World;
 use super::{CommandOutput, Dev, command};
-use crate::support::{Service, complaint, signed};
+use crate::support::{ReceiveHarness, complaint, signed};
 
 /// The longest that an answer may take.
 const SOON: Duration = Duration::from_secs(2);
@@ -93,7 +93,7 @@ async fn a_span_that_nothing_lies_in_is_refused() {
 
 #[tokio::test]
 async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let variables = service.aws.variables();
     let add = ["suppressions", "add", "ann@example.com", "Ann <ANN@example.com>", "--reason", "asked", "--json"];
     let said = soon(variables, &add).await;
@@ -110,7 +110,7 @@ async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
 
 #[tokio::test]
 async fn a_kind_of_reason_given_as_the_text_is_pointed_out() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let add = ["suppressions", "add", "ann@example.com", "--reason", "complaint"];
     let said = soon(service.aws.variables(), &add).await;
     assert!(said.code == 0 && said.stdout.contains("added manual"), "{said:?}");
@@ -119,7 +119,7 @@ async fn a_kind_of_reason_given_as_the_text_is_pointed_out() {
 
 #[tokio::test]
 async fn a_campaign_that_nobody_counted_is_no_silent_yes() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let said = soon(service.aws.variables(), &["check", "ann@example.com", "--campaign", "sprng-sale"]).await;
     assert_eq!(said.code, 0, "an unknown campaign has no sending limit: {said:?}");
     assert!(said.stderr.contains("a campaign sprng-sale yet"), "{said:?}");
@@ -132,7 +132,7 @@ async fn a_campaign_that_nobody_counted_is_no_silent_yes() {
 
 #[tokio::test]
 async fn an_unknown_id_is_named_and_a_webhook_id_is_recognized() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 200);
     let variables = service.aws.variables();
     for (id, hint) in [("e2", "is it the email id from Resend?"), ("msg_2x", "the id of a webhook")] {
@@ -148,7 +148,7 @@ async fn an_unknown_id_is_named_and_a_webhook_id_is_recognized() {
 
 #[tokio::test]
 async fn an_export_that_fails_leaves_the_last_one_as_it_was() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
     std::fs::write(&file, "of last week\n").unwrap();

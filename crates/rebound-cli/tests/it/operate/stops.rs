@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::connect::World;
 use super::{CommandOutput, Dev, command};
-use crate::support::{Service, any_port, complaint, signed};
+use crate::support::{ReceiveHarness, any_port, complaint, signed};
 
 /// Starts a server that gives this response to every request.
 async fn always(status: u16, body: &'static str) -> Server {
@@ -193,7 +193,7 @@ async fn doctor_says_once_that_aws_is_out_of_reach() {
 
 #[tokio::test]
 async fn replay_stops_at_a_batch_that_fails_completely_and_says_why() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for n in 0..250 {
         let id = format!("e{n}");
         assert_eq!(service.post(&signed(complaint(&format!("ann{n}@example.com"), &id))).await.0, 200);

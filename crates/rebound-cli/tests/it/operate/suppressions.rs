@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use super::{command, rebound};
-use crate::support::{Service, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, complaint, event, signed, standing};
 
 #[tokio::test]
 async fn a_lift_by_hand_survives_late_events_but_not_new_ones() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let remove = ["suppressions", "remove", "Ann@example.com", "--reason", "asked to get mail again", "--json"];
     let said = rebound(&service.aws, &remove).await;
@@ -43,7 +43,7 @@ async fn a_lift_by_hand_survives_late_events_but_not_new_ones() {
 
 #[tokio::test]
 async fn an_address_is_added_once_and_only_named_reasons_are_lifted() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let add = ["suppressions", "add", "bob@example.com", "--reason", "left the company", "--by", "Eve", "--json"];
     assert_eq!(rebound(&service.aws, &add).await.json()["outcome"], "added");
     assert_eq!(rebound(&service.aws, &add).await.json()["outcome"], "unchanged");
@@ -69,7 +69,7 @@ async fn an_address_is_added_once_and_only_named_reasons_are_lifted() {
 
 #[tokio::test]
 async fn an_exported_list_imports_unchanged_and_twice_changes_nothing() {
-    let (from, to) = (Service::start().await, Service::start().await);
+    let (from, to) = (ReceiveHarness::start().await, ReceiveHarness::start().await);
     from.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let unsubscribed = json!({ "id": "c1", "email": "bob@example.com", "unsubscribed": true });
     from.accepts(&signed(event("contact.updated", unsubscribed)), "handled").await;
@@ -95,7 +95,7 @@ async fn an_exported_list_imports_unchanged_and_twice_changes_nothing() {
 
 #[tokio::test]
 async fn invalid_lines_are_named_and_the_others_are_imported() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let text = "recipient,reason\nann@example.com,manual\nnobody,manual\nbob@example.com,tired\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 1);
@@ -107,7 +107,7 @@ async fn invalid_lines_are_named_and_the_others_are_imported() {
 
 #[tokio::test]
 async fn a_time_of_the_future_disarms_no_address() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let of_the_future = |event_type: &str, data: serde_json::Value| {
         signed(
             json!({ "type": event_type, "created_at": "2099-01-01T00:00:00Z", "data": data }).to_string().into_bytes(),
@@ -157,7 +157,7 @@ async fn a_time_of_the_future_disarms_no_address() {
 
 #[tokio::test]
 async fn what_lapsed_or_will_lapse_is_added_for_good() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let list = "email,reason,at,until\n\
                 ann@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n\
                 bob@example.com,soft_bounce,2026-01-01T00:00:00Z,2099-01-01T00:00:00Z\n";
@@ -172,7 +172,7 @@ async fn what_lapsed_or_will_lapse_is_added_for_good() {
 
 #[tokio::test]
 async fn a_list_imported_twice_names_whom_it_would_undo() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let import = async |text: &str, more: &[&str]| {
         let arguments: Vec<&str> = ["suppressions", "import", "-"].iter().chain(more).copied().collect();
         command(service.aws.variables(), &arguments, text).await
@@ -223,7 +223,7 @@ async fn a_list_imported_twice_names_whom_it_would_undo() {
 /// A list that is older than a lift by a webhook: it changes nothing, and the report does not call it new.
 #[tokio::test]
 async fn an_import_says_whom_it_does_not_suppress() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let subscribed = json!({ "id": "c1", "email": "ann@example.com", "unsubscribed": false });
     service.accepts(&signed(event("contact.updated", subscribed)), "handled").await;
     let list = "email,reason,at\nann@example.com,unsubscribed,2020-01-01T00:00:00Z\n";
@@ -238,7 +238,7 @@ async fn an_import_says_whom_it_does_not_suppress() {
 
 #[tokio::test]
 async fn whoever_reads_only_the_beginning_of_a_list_sees_no_panic() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let addresses: String = (0..5_000).map(|n| format!("r{n}@example.com\n")).collect();
     assert_eq!(command(service.aws.variables(), &["suppressions", "import", "-"], &addresses).await.code, 0);
     let piped = format!("{} suppressions list --json | head -n 1", env!("CARGO_BIN_EXE_rebound"));

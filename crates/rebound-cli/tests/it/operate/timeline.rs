@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{command, rebound};
-use crate::support::{Service, signed};
+use crate::support::{ReceiveHarness, signed};
 
 fn body(event_type: &str, at: &str, data: Value) -> String {
     json!({ "type": event_type, "created_at": at, "data": data }).to_string()
@@ -11,7 +11,7 @@ fn body(event_type: &str, at: &str, data: Value) -> String {
 
 #[tokio::test]
 async fn a_timeline_is_in_order_of_time_and_shows_nobody_else() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let mail =
         |to: &[&str]| json!({ "email_id": "e1", "to": to, "subject": "one\u{1b}[31mtwo", "tags": { "campaign": "a" } });
     let mut bounced = mail(&["ann@example.com", "bob@example.com"]);

@@ -5,7 +5,7 @@ use rebound::store::Item;
 use serde_json::{Value, json};
 
 use super::{command, place, rebound};
-use crate::support::{Service, complaint, event, signed};
+use crate::support::{ReceiveHarness, complaint, event, signed};
 
 const ANN: &str = "ann@example.com";
 
@@ -18,14 +18,14 @@ fn contact(address: &str, is_unsubscribed: bool) -> Vec<u8> {
     event("contact.updated", json!({ "email": address, "unsubscribed": is_unsubscribed }))
 }
 
-async fn check(service: &Service, flags: &[&str]) -> (i32, Value) {
+async fn check(service: &ReceiveHarness, flags: &[&str]) -> (i32, Value) {
     let said = rebound(&service.aws, &[&["check", ANN, "--json"], flags].concat()).await;
     (said.code, said.lines().remove(0))
 }
 
 #[tokio::test]
 async fn check_without_flags_says_what_it_always_said() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(topics(ANN, &[("monthly", "opt_out")])), "handled").await;
     let allowed = json!({ "address": ANN, "recipient": ANN, "may_send": true, "reasons": [] });
     assert_eq!(check(&service, &[]).await, (0, allowed), "an opt-out of a topic is about the topic");
@@ -38,7 +38,7 @@ async fn check_without_flags_says_what_it_always_said() {
 
 #[tokio::test]
 async fn check_answers_for_a_topic_and_for_transactional_email() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")])), "handled").await;
     let (code, line) = check(&service, &["--topic", "monthly"]).await;
     assert_eq!((code, &line["may_send"], &line["topic"]), (1, &json!(false), &json!("monthly")));
@@ -72,7 +72,7 @@ async fn check_answers_for_a_topic_and_for_transactional_email() {
 
 #[tokio::test]
 async fn show_has_the_topics_and_what_transactional_email_may_do() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let message = signed(topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")]));
     service.accepts(&message, "handled").await;
     service.accepts(&signed(contact(ANN, true)), "handled").await;
@@ -99,7 +99,7 @@ fn without_version(mut item: Item) -> Item {
 
 #[tokio::test]
 async fn a_list_that_is_exported_and_imported_has_the_same_topics() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for body in [
         topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")]),
         contact(ANN, true),
@@ -112,7 +112,7 @@ async fn a_list_that_is_exported_and_imported_has_the_same_topics() {
     let before = service.suppressions().await;
     for format in ["csv", "jsonl"] {
         let exported = rebound(&service.aws, &["suppressions", "export", "--format", format]).await.stdout;
-        let other = Service::start().await;
+        let other = ReceiveHarness::start().await;
         let import = ["suppressions", "import", "-", "--reason", "a move", "--json"];
         let said = command(other.aws.variables(), &import, &exported).await;
         assert_eq!((said.code, &said.json()["changed"]), (0, &json!(6)), "{format}: {said:#?}");
@@ -132,7 +132,7 @@ async fn a_list_that_is_exported_and_imported_has_the_same_topics() {
 
 #[tokio::test]
 async fn a_change_by_hand_loses_no_topic_and_forget_leaves_none() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(topics(ANN, &[("monthly", "opt_out")])), "handled").await;
     let topics_of = |item: &Item| item["topics"].clone();
     let before = topics_of(&service.suppressions().await[ANN]);
@@ -156,7 +156,7 @@ async fn a_change_by_hand_loses_no_topic_and_forget_leaves_none() {
 
 #[tokio::test]
 async fn a_change_by_hand_of_somebody_forgotten_is_refused() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     let place = place(&service.aws).await;
     let ann = rebound::resend::recipient::Recipient::parse(ANN).unwrap();
     let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();

@@ -33,7 +33,7 @@ const OPEN: ExpectedBrake = ("open", 1.0);
 const EXPECTED_BRAKES: [ExpectedBrake; 8] =
     [("slowed", 0.5), ("slowed", 0.25), ("slowed", 0.125), ("slowed", 0.0625), PAUSED, PAUSED, PAUSED, PAUSED];
 
-/// A tick: the time since the start, in words and as a duration; the expected brakes of the two campaigns; and the expected number of
+/// A tick: the time since the start, as text and as a duration; the expected brakes of the two campaigns; and the expected number of
 /// alerts about the email that never arrives. That email was sent two hours before the start.
 type ExpectedTick = (&'static str, Duration, ExpectedBrake, ExpectedBrake, usize);
 

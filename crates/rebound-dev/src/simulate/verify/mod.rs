@@ -18,7 +18,7 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::event::{Event, EventType};
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
-use rebound::store::tables::{self, Table};
+use rebound::store::tables::{self, TableDefinition};
 use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
 
@@ -210,7 +210,7 @@ pub async fn verify(
 
 impl ScenarioVerifier<'_> {
     /// The name of a table.
-    fn table(&self, table: Table) -> &str {
+    fn table(&self, table: TableDefinition) -> &str {
         self.variables.get(table.variable).map_or("", String::as_str)
     }
 

@@ -5,7 +5,7 @@
 use rebound::policy::suppression::Reason;
 
 use super::entry::ListRow;
-use crate::operate::lists::Row;
+use crate::operate::lists::ListedAddress;
 
 /// The meaning of a line of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum LineMeaning {
 pub(super) struct Export {
     /// Its name, for people.
     pub(super) name: &'static str,
-    /// The names of columns by which it is told, without capitals, spaces, hyphens and underscores.
+    /// The names of columns by which it is recognized, without capitals, spaces, hyphens and underscores.
     columns: &'static [&'static str],
     /// True if the export has no other columns.
     is_exact: bool,
@@ -30,7 +30,7 @@ pub(super) struct Export {
     /// The reasons that it gives, for people.
     pub(super) reasons: &'static str,
     /// Reads the meaning of a line.
-    read: fn(&Row) -> Result<LineMeaning, String>,
+    read: fn(&ListedAddress) -> Result<LineMeaning, String>,
 }
 
 /// The exports that are known. The first that fits counts.
@@ -201,20 +201,20 @@ impl Export {
     ///
     /// # Errors
     /// A value is unknown in this export: the reason, as text.
-    pub(super) fn read(&self, row: &Row) -> Result<LineMeaning, String> {
+    pub(super) fn read(&self, row: &ListedAddress) -> Result<LineMeaning, String> {
         (self.read)(row)
     }
 }
 
 /// The address is suppressed for this reason, with what these columns say of the circumstances and of the time.
-fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
+fn always(row: &ListedAddress, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let cell = |name: &str| row.find(name).map(str::to_owned);
     let reason = Some(reason.as_str().to_owned());
     LineMeaning::Suppressed(Box::new(ListRow { reason, at: cell(time), detail: cell(detail), ..ListRow::bare(row) }))
 }
 
 /// The same, where the column of the circumstances may also have the word for a reason: in a list with the same names that somebody made.
-fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
+fn or_word(row: &ListedAddress, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let word = row.find(detail).and_then(super::entry::known_reason);
     match word {
         Some(word) => always(row, word, "", time),
@@ -229,7 +229,7 @@ fn unknown(column: &str, word: &str, known: &str) -> String {
 }
 
 /// Who unsubscribed is in Postmark's list as a manual suppression, of the recipient's own.
-fn postmark_suppression(row: &Row) -> Result<LineMeaning, String> {
+fn postmark_suppression(row: &ListedAddress) -> Result<LineMeaning, String> {
     let is_recipients = row.find("origin").is_some_and(|origin| origin.eq_ignore_ascii_case("Recipient"));
     let reason = match row.find("suppressionreason").unwrap_or_default() {
         "HardBounce" => Reason::HardBounce,
@@ -245,7 +245,7 @@ fn postmark_suppression(row: &Row) -> Result<LineMeaning, String> {
 
 /// Bounces of other types are soft, or no bounces. Where Postmark sends nothing more to the address (`Inactive`), it is suppressed
 /// nevertheless.
-fn postmark_bounce(row: &Row) -> Result<LineMeaning, String> {
+fn postmark_bounce(row: &ListedAddress) -> Result<LineMeaning, String> {
     let suppressed = |reason| Ok(always(row, reason, "details", "bouncedat"));
     match row.find("type").unwrap_or_default() {
         "HardBounce" | "BadEmailAddress" => suppressed(Reason::HardBounce),
@@ -260,7 +260,7 @@ fn postmark_bounce(row: &Row) -> Result<LineMeaning, String> {
 }
 
 /// The entry as `--from-resend` imports it, with the same message id, so that both are one change.
-fn resend_suppression(row: &Row) -> LineMeaning {
+fn resend_suppression(row: &ListedAddress) -> LineMeaning {
     let said = always(row, Reason::Provider, "origin", "createdat");
     let LineMeaning::Suppressed(entry) = said else { return said };
     let email_id = row.find("sourceid").map(str::to_owned);

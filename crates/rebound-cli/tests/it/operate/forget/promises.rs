@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{everything, has_ann};
 use crate::operate::{command, place, rebound};
 use crate::support::recorder::Recorder;
-use crate::support::{Service, complaint, signed};
+use crate::support::{ReceiveHarness, complaint, signed};
 
 #[tokio::test]
 async fn who_complained_and_was_forgotten_stays_a_no_for_all_email() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let says = async |arguments: &[&str]| rebound(&service.aws, arguments).await;
     let forget = ["forget", "ann@example.com", "--reason", "request 7", "--yes"];
@@ -40,7 +40,7 @@ async fn who_complained_and_was_forgotten_stays_a_no_for_all_email() {
 
 #[tokio::test]
 async fn an_eventual_read_passes_over_nothing_that_is_promised() {
-    let service = Service::start().await;
+    let service = ReceiveHarness::start().await;
     for (address, email) in [("ann@example.com", "e1"), ("bob@example.com", "e2")] {
         service.accepts(&signed(complaint(address, email)), "handled").await;
     }

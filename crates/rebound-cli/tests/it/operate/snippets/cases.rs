@@ -125,7 +125,8 @@ async fn every_reader_answers_every_case_alike() {
         batch.store(&dev).await;
         for case in &batch.cases {
             let email = EmailKind { transactional: case.transactional, topic: case.topic.as_deref() };
-            let asked = [case.address.clone()];
+            let recipient = Recipient::parse(&case.address);
+            let asked = [recipient.as_ref()];
             let answers = check(&calls, "rebound-suppressions", &asked, email, UnixMillis(case.now), |_| {}).await;
             assert_eq!(answers.unwrap()[0].may_send(), case.may, "the command: {}", case.name);
         }

@@ -10,7 +10,7 @@ use super::shape::{ListOptions, plain};
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ListedAddress {
     /// The recipient.
     pub recipient: Recipient,
     /// The address as it is written.
@@ -21,7 +21,7 @@ pub struct Row {
     cells: Vec<(String, String)>,
 }
 
-impl Row {
+impl ListedAddress {
     pub(super) fn new(recipient: Recipient, written: String, cells: Vec<(String, String)>) -> Self {
         let odd = oddity(&recipient);
         Self { recipient, written, odd, cells }
@@ -56,7 +56,7 @@ fn as_it_is(cell: &str) -> Option<Recipient> {
 }
 
 /// The entry in the cells of a line.
-pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> Result<Row, String> {
+pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> Result<ListedAddress, String> {
     let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.trim().is_empty()).count();
     if !names.is_empty() && surplus > 0 {
         return Err(format!(
@@ -76,7 +76,7 @@ pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> R
     let name =
         |place: usize| names.get(place).map_or_else(|| (place + 1).to_string(), |name| name.trim().to_lowercase());
     let cells = cells.iter().enumerate().map(|(place, cell)| (name(place), unguarded(cell).to_owned()));
-    Ok(Row::new(recipient, written, cells.collect()))
+    Ok(ListedAddress::new(recipient, written, cells.collect()))
 }
 
 /// The names of the fields of a JSON object.
@@ -86,7 +86,7 @@ pub(super) fn names_of_json(text: &str) -> Vec<String> {
 }
 
 /// The entry in a JSON object.
-pub(super) fn of_json(text: &str, asked: &ListOptions) -> Result<Row, String> {
+pub(super) fn of_json(text: &str, asked: &ListOptions) -> Result<ListedAddress, String> {
     let fields: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {error}"))?;
     let (names, values): (Vec<String>, Vec<Value>) = fields.into_iter().unzip();
@@ -102,5 +102,5 @@ pub(super) fn of_json(text: &str, asked: &ListOptions) -> Result<Row, String> {
     let cells: Vec<(String, String)> = names.into_iter().map(|name| name.to_lowercase()).zip(values).collect();
     let written = cells.get(column).map_or("", |(_, cell)| cell);
     let recipient = as_it_is(written).map_or_else(|| recipient(written), Ok)?;
-    Ok(Row::new(recipient, written.to_owned(), cells))
+    Ok(ListedAddress::new(recipient, written.to_owned(), cells))
 }
