@@ -18,7 +18,7 @@ SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 # Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
 OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node/installed $(TOOLS)/node/resend)
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
-FUNCTIONS := --bin receive --bin protect --bin engage --bin consent
+FUNCTIONS := --bin receive --bin protect --bin engage --bin consent --bin act
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 # The browser that visits the pages of consent, and whether it has to be there.
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
@@ -38,7 +38,7 @@ SAM := $(WITH_TOOLS) sam
 DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
 OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse contract
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bo
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
+
+contract: ## what the code assumes about Resend's API, held against the API: RESEND_API_KEY=re_… CONTRACT="--from me@example.com"; CONTRACT=--local for the local Resend
+	@cargo run --quiet --package rebound-dev --example contract -- $(CONTRACT) $(AS_JSON)
 
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
