@@ -38,7 +38,7 @@ SAM := $(WITH_TOOLS) sam
 DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
 OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse contract
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch` with a sample: 
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
+
+contract: ## compare what the code assumes about Resend's API with the API: RESEND_API_KEY=re_… CONTRACT="--from me@example.com", or CONTRACT=--local
+	@cargo run --quiet --package rebound-dev --example contract -- $(CONTRACT) $(AS_JSON)
 
 build: $(BIN)/cargo-lambda ## build the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip

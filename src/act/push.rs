@@ -39,10 +39,10 @@ impl Run<'_> {
             self.pace.begin(UnixMillis::now());
             let response = self.actor.api.unsubscribe_contact(&key, &entry.key).await;
             let done = match push_answer(&response) {
-                PushMeaning::Done | PushMeaning::NoContact => {
+                meaning @ (PushMeaning::Done | PushMeaning::NoContact) => {
                     failures = 0;
                     self.record(ActActivity::Pushed);
-                    self.agenda.delete(&entry).await
+                    self.finish(&entry, meaning == PushMeaning::NoContact).await
                 }
                 PushMeaning::Key => {
                     let answer = email_answer(&response);
@@ -66,6 +66,12 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Deletes an entry that is done. A recipient without a contact is counted: after a crash in between, not.
+    async fn finish(&self, entry: &AgendaEntry, is_missing: bool) -> Result<(), CallError> {
+        self.agenda.delete(entry).await?;
+        if is_missing { self.lock.count_missing_contact(&self.holder).await } else { Ok(()) }
     }
 
     /// Puts the entry of a later try, and then deletes this one: after a crash in between there are two, and the contact

@@ -14,7 +14,7 @@ use crate::resend::api::key::ResendKey;
 use crate::resend::campaign::CampaignTags;
 
 /// Default of `FOLLOWUPS_PER_DAY`.
-const DEFAULT_PER_DAY: u32 = 200;
+pub const DEFAULT_PER_DAY: u32 = 200;
 
 /// Default of `RESEND_RATE`. Resend allows a team 10 requests a second, over all its keys
 /// (<https://resend.com/docs/api-reference/rate-limit>).

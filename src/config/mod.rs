@@ -7,7 +7,7 @@ mod links;
 
 use std::str::FromStr;
 
-pub use self::act::{ActConfig, ResendKeyLocation};
+pub use self::act::{ActConfig, DEFAULT_PER_DAY, ResendKeyLocation};
 pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
 pub use self::links::LinkConfig;

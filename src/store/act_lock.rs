@@ -9,6 +9,7 @@
 //! | `resting_until`, `resting_because` | ms, and the reason: no follow-up is sent before |
 //! | `push_resting_until` | ms: no contact is unsubscribed at Resend before |
 //! | `refused_in_a_row` | the follow-ups that Resend refused since it accepted the last one |
+//! | `contacts_not_found` | number of opted-out recipients who are no contacts at Resend |
 //!
 //! ```text
 //!   acquire ─▶ work: each try checks the lock in its own transaction ─▶ release
@@ -61,6 +62,8 @@ pub struct LockState {
     pub push_resting_until: Option<UnixMillis>,
     /// Ids of the follow-ups that were refused since the last accepted one.
     pub refused_in_a_row: BTreeSet<String>,
+    /// Number of recipients who opted out and are no contacts at Resend.
+    pub contacts_not_found: i64,
 }
 
 /// The lock.
@@ -80,6 +83,7 @@ impl LockState {
             rest: millis("resting_until").map(|until| (until, because)),
             push_resting_until: millis("push_resting_until"),
             refused_in_a_row: refused.into_iter().flatten().cloned().collect(),
+            contacts_not_found: item.get("contacts_not_found").and_then(as_number).unwrap_or(0),
         }
     }
 }
@@ -88,6 +92,12 @@ impl ActLock {
     /// Creates a handle of the lock in the agenda table `table`.
     pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
+    }
+
+    /// Reads the state, without acquiring the lock.
+    pub async fn read(&self) -> Result<LockState, CallError> {
+        let item = self.calls.get(&self.table, lock_key()).await?;
+        Ok(item.as_ref().map(LockState::from_item).unwrap_or_default())
     }
 
     /// Acquires the lock until `until`. Returns `None` if another run holds it. Acquiring it again is safe.
@@ -133,6 +143,11 @@ impl ActLock {
     pub async fn count_refusal(&self, holder: &str, id: &str) -> Result<(), CallError> {
         let id = AttributeValue::Ss(vec![id.to_owned()]);
         self.set("ADD refused_in_a_row :id SET #until = #until", holder, &[(":id", id)]).await
+    }
+
+    /// Counts a recipient who opted out and is no contact at Resend.
+    pub async fn count_missing_contact(&self, holder: &str) -> Result<(), CallError> {
+        self.set("ADD contacts_not_found :one SET #until = #until", holder, &[(":one", number(1))]).await
     }
 
     /// Forgets the refusals: a follow-up was accepted.

@@ -26,6 +26,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
+use super::read::handed_over_key;
 use super::row::FollowupRow;
 use super::slots::Followups;
 use super::switch::SwitchOf;
@@ -257,7 +258,7 @@ impl FollowupStore {
                 (":expires_at".to_owned(), number(look.now.plus(days(DAY_KEPT)).seconds())),
             ],
         };
-        change.update_in_transaction(&self.tables.agenda, agenda::key("handed_over", &look.now.day()))
+        change.update_in_transaction(&self.tables.agenda, handed_over_key(look.now))
     }
 }
 

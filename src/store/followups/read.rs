@@ -6,7 +6,7 @@ use crate::aws::CallError;
 use crate::policy::followup::sending::{DropReason, FollowupStatus};
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
-use crate::store::{Item, fact_key};
+use crate::store::{Item, agenda, as_number, fact_key};
 use crate::time::UnixMillis;
 
 /// Maximum number of rows of one read.
@@ -105,9 +105,20 @@ impl FollowupStore {
         Ok(item.as_ref().map(Followups::from_item).unwrap_or_default())
     }
 
+    /// Reads the number of follow-ups of which a first try began on the day of `now`, UTC.
+    pub async fn handed_over(&self, now: UnixMillis) -> Result<i64, CallError> {
+        let item = self.calls.get(&self.tables.agenda, handed_over_key(now)).await?;
+        Ok(item.and_then(|item| item.get("count").and_then(as_number)).unwrap_or(0))
+    }
+
     pub(super) fn agenda(&self) -> Agenda {
         Agenda::new(self.calls.clone(), &self.tables.agenda)
     }
+}
+
+/// Key of a day's number of follow-ups handed to Resend.
+pub(super) fn handed_over_key(now: UnixMillis) -> Item {
+    agenda::key("handed_over", &now.day())
 }
 
 fn read_all(entries: Vec<AgendaEntry>) -> Vec<FollowupEntry> {

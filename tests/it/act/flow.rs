@@ -205,6 +205,7 @@ async fn a_contact_that_opted_out_is_unsubscribed_at_resend() {
     assert_eq!(report.count(|did| *did == ActActivity::Pushed), 2, "{report:?}");
     assert_eq!(stage.resend.contact("ann+news@example.com").unwrap()["unsubscribed"], true);
     assert_eq!(pushes(&stage).await, 0);
+    assert_eq!(stage.lock().await["contacts_not_found"], number(1), "`rebound doctor` says so");
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use crate::commands::target::TargetArguments;
 /// The command checks the credentials, the stack, the tables, the function URL and its signing secret. For the secret, it sends a correctly
 /// signed but stale webhook, which is not stored.
 /// It also checks the webhook at Resend, the Claude API key (at no cost), the time of the last event, the event source mappings and their lag,
-/// the dead-letter queues, and the concurrency limit of the account. It changes nothing.
+/// the dead-letter queues, and the concurrency limit of the account. Where Rebound sends follow-ups, it checks their key, the last run, what
+/// is overdue, and what holds them back. It changes nothing.
 /// Exits with 0 if no check found a fault, with 1 if one did, and with 2 if no check was possible.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -18,6 +18,9 @@ use super::webhooks::with;
 const MAX_KEY_LENGTH: usize = 256;
 const MAX_RECIPIENTS: usize = 50;
 
+/// End of the domains that are not verified.
+const UNVERIFIED: &str = ".invalid";
+
 #[derive(Default)]
 pub(super) struct Emails {
     /// The accepted emails, the newest first: each in the format of the list, and with its request.
@@ -107,6 +110,15 @@ fn refused(api_request: &ResendRequest<'_>) -> Option<ResendResponse> {
     let count = |field: &str| addresses(api_request.body.get(field)).len();
     if count("to") == 0 {
         return Some(missing("to"));
+    }
+    for field in ["from", "to"] {
+        if addresses(api_request.body.get(field)).iter().any(|address| !address.contains('@')) {
+            return Some(invalid(&format!("Invalid `{field}` field. The email address needs to follow the format.")));
+        }
+    }
+    // Every other domain is taken for a verified one.
+    if api_request.text("from").is_some_and(|from| from.trim_end_matches('>').ends_with(UNVERIFIED)) {
+        return Some(error(403, "validation_error", "The domain is not verified."));
     }
     if count("to") + count("cc") + count("bcc") > MAX_RECIPIENTS {
         return Some(invalid("The `to` field must not have more than 50 items."));

@@ -13,7 +13,7 @@ use super::access::AccessControl;
 use super::contacts::Contacts;
 use super::delivery::{Attempt, WebhookDelivery};
 use super::emails::Emails;
-use super::http::{ResendRequest, ResendResponse, error, html, no_such};
+use super::http::{Pages, ResendRequest, ResendResponse, error, html, no_such, page};
 use super::suppressions::ListedSuppressions;
 use super::webhooks::{ResendWebhook, Webhooks};
 
@@ -138,6 +138,8 @@ impl ResendState {
             Some("webhooks") => self.webhooks.answer(&api_request),
             Some("suppressions") => self.suppressions.answer(&api_request),
             Some("contacts") => self.contacts.answer(&api_request),
+            // No domain is kept here: a key of full access can read the list, and no other can.
+            Some("domains") if api_request.method == Method::GET => page(&[], &api_request, Pages::Default),
             Some("emails") => self.emails.answer(&api_request, &self.suppressions),
             _ => no_such("The requested endpoint"),
         };

@@ -6,10 +6,11 @@ use rebound::policy::consent_link::{ConsentKeys, ConsentLink, ConsentPurpose, Co
 use rebound::policy::count::count;
 use rebound::resend::recipient::Recipient;
 use rebound::store::agenda::{Agenda, AgendaKind};
-use rebound::time::UnixMillis;
+use rebound::time::{UnixMillis, hours, minutes};
 use reqwest::Method;
 
 use super::Check;
+use super::followups::lock;
 use crate::operate::connect::secret::field;
 use crate::operate::target::{Target, TargetError};
 
@@ -21,6 +22,12 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Maximum number of waiting opt-outs that are counted.
 const MAX_COUNTED: usize = 1_000;
+
+/// Time within which a failed contact is tried again.
+const LATER: Duration = hours(1);
+
+/// Time after which `act` has unsubscribed a contact, if nothing is wrong.
+const MAX_WAIT: Duration = minutes(15);
 
 /// Address in the link that is tried. Nobody has it, and HEAD changes nothing.
 const NOBODY: &str = "doctor@rebound.invalid";
@@ -126,19 +133,43 @@ async fn ask(method: Method, url: &str) -> Result<(u16, bool), String> {
 /// Counts the contacts that are to be unsubscribed at Resend.
 async fn pushes(target: &Target, now: UnixMillis) -> Check {
     let agenda = Agenda::new(target.calls(TIMEOUT), target.table("AGENDA_TABLE"));
-    let waiting = match agenda.due(AgendaKind::Push, now, MAX_COUNTED + 1).await {
-        Ok(waiting) => waiting,
+    let lock = lock(target);
+    let waiting = agenda.due(AgendaKind::Push, now.plus(LATER), MAX_COUNTED + 1);
+    let (waiting, state) = match tokio::try_join!(waiting, lock.read()) {
+        Ok(read) => read,
         Err(error) => return Check::not_checked(PUSHES, error.to_string()),
     };
+    let missing = match state.contacts_not_found {
+        0 => String::new(),
+        number => format!("; {number} so far were no contacts there"),
+    };
     let number = match waiting.len() {
-        0 => return Check::ok(PUSHES, "none waits"),
+        0 => return Check::ok(PUSHES, format!("none waits{missing}")),
         more if more > MAX_COUNTED => format!("more than {MAX_COUNTED} contacts"),
         number => count(number, "contact"),
     };
-    let since = waiting.first().map(|oldest| oldest.due.to_text()).unwrap_or_default();
-    Check::warning(
-        PUSHES,
-        format!("{number} opted out here, and may still be subscribed at Resend, the oldest since {since}"),
-        "Rebound suppresses them; for broadcasts that you send at Resend itself, unsubscribe these contacts there",
-    )
+    // An entry of a later time was tried, and failed.
+    let failed = waiting.iter().filter(|entry| entry.due > now).count();
+    let oldest = waiting.first().filter(|oldest| oldest.due <= now).map(|oldest| oldest.due);
+    let since = oldest.map(|due| format!(", the oldest since {}", due.to_text())).unwrap_or_default();
+    let found = format!("{number} opted out here, and may still be subscribed at Resend{since}{missing}");
+    let by_hand =
+        "Rebound suppresses them; for broadcasts that you send at Resend itself, unsubscribe these contacts there";
+    if target.lookup("ACT_FUNCTION").await.is_err() {
+        return Check::warning(PUSHES, found, by_hand);
+    }
+    match state.push_resting_until.filter(|until| *until > now) {
+        Some(until) => Check::warning(
+            PUSHES,
+            format!("{found}; Resend refused the key, so act tries again at {}", until.to_text()),
+            format!("see the check of act's Resend key; {by_hand}"),
+        ),
+        None if failed > 0 => {
+            Check::warning(PUSHES, format!("{found}; {failed} failed, and are tried again"), "see the log of act")
+        }
+        None if oldest.is_none_or(|oldest| oldest.plus(MAX_WAIT) >= now) => {
+            Check::ok(PUSHES, format!("{found}; act unsubscribes them"))
+        }
+        None => Check::warning(PUSHES, found, format!("see the last run of act, and its log; {by_hand}")),
+    }
 }

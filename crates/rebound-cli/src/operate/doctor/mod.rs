@@ -6,15 +6,19 @@
 //! - [`external`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
 //! - [`consent`]: the unsubscribe links, their key, and the opt-outs that Resend does not know yet.
+//! - [`act`]: the sending of follow-ups: its mode, its key and its runs.
+//! - [`followups`]: follow-ups that are overdue or unknown; pauses and rests.
 //! - [`processing`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
 //!
 //! The checks run in parallel; a failed check does not stop the others. Nothing is changed, and nothing is spent.
 
+pub mod act;
 pub mod alerts;
 pub mod claude;
 pub mod consent;
 pub mod endpoint;
 pub mod external;
+pub mod followups;
 pub mod processing;
 pub mod tables;
 
@@ -112,6 +116,7 @@ pub async fn run_checks(target: &Target, url: Option<&str>, now: UnixMillis) -> 
         ("function URL", endpoint::check(target, url).boxed()),
         ("Resend", external::resend(target, url, now).boxed()),
         ("Claude", claude::check(target).boxed()),
+        ("follow-ups", act::check(target, now).boxed()),
         ("unsubscribe links", consent::check(target, now).boxed()),
         ("alerts", async { vec![alerts::check(target).await] }.boxed()),
         ("events", async { vec![processing::last_event(target, now).await] }.boxed()),

@@ -22,7 +22,7 @@ const MAX_LAG: Duration = Duration::from_secs(600);
 const NEW_ACCOUNT: i32 = 10;
 
 /// The data points of a function's metric, the oldest first.
-async fn figures(
+pub(super) async fn figures(
     target: &Target,
     function: &str,
     metric: &str,

@@ -39,13 +39,14 @@ pub const LOCAL_FILE: &str = ".local/dev.env";
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The output of the stack for each environment variable.
-const OUTPUTS: [(&str, &str); 14] = [
+const OUTPUTS: [(&str, &str); 16] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
     ("API_KEYS_ARN", "ApiKeysArn"),
     ("OPERATOR_KEYS_ARN", "OperatorKeysArn"),
     ("CONSENT_URL", "ConsentUrl"),
     ("CONSENT_KEYS_ARN", "ConsentKeysArn"),
+    ("ACT_KEYS_ARN", "ActKeysArn"),
     ("ALERTS_TOPIC_ARN", "AlertsTopicArn"),
     ("DECISIONS_TOPIC_ARN", "DecisionsTopicArn"),
     ("ENGAGE_QUEUE_URL", "EngageQueueUrl"),
@@ -54,6 +55,7 @@ const OUTPUTS: [(&str, &str); 14] = [
     ("RECEIVE_FUNCTION", "ReceiveFunctionName"),
     ("PROTECT_FUNCTION", "ProtectFunctionName"),
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
+    ("ACT_FUNCTION", "ActFunctionName"),
 ];
 
 /// The target of a command, with the names of its resources.

@@ -59,12 +59,12 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     let (world, claude) = well().await;
     let all = checks(variables(&world, &claude)).await;
     let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != CheckStatus::Ok).collect();
-    assert!(not_ok.is_empty() && all.len() == 23, "{} {not_ok:#?}", all.len());
+    assert!(not_ok.is_empty() && all.len() == 24, "{} {not_ok:#?}", all.len());
     assert!(all["last event received"].found.contains("30 minutes ago"), "{:?}", all["last event received"]);
     assert!(claude.asked().is_empty(), "nothing is spent");
 
     let said = command(&variables(&world, &claude), &["doctor", "--json"], "").await;
-    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 23));
+    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 24));
     world.resend.disable_all();
     let said = command(&variables(&world, &claude), &["doctor"], "").await;
     assert!(said.code == 1 && said.stdout.contains("To do: fix the cause"), "{}", said.stdout);

@@ -4,6 +4,7 @@ mod campaigns;
 mod check;
 pub(crate) mod connect;
 mod doctor;
+mod doctor_act;
 mod doctor_consent;
 mod followups;
 mod forget;

@@ -34,6 +34,7 @@ fn resource(name: &str) -> &str {
         "operator-keys" => "OperatorKeys",
         "api-keys" => "ApiKeys",
         "consent-keys" => "ConsentKeys",
+        "act-keys" => "ActKeys",
         "rebound-alerts" => "AlertsTopic",
         "rebound-engage" => "EngageQueue",
         "rebound-engage-dead" => "EngageDeadLetters",
@@ -127,6 +128,8 @@ impl Scene {
             .put("rebound/operator-keys", &json!({ "RESEND_API_KEY": KEY }).to_string());
         let key = json!({ "CONSENT_KEY": "0123456789abcdef0123456789abcdef" }).to_string();
         aws.secrets_manager.as_ref().unwrap().put("rebound/consent-keys", &key);
+        let key = json!({ "RESEND_API_KEY": KEY }).to_string();
+        aws.secrets_manager.as_ref().unwrap().put("rebound/act-keys", &key);
         let variable = |name: &str| aws.variable(name).unwrap();
         let outputs = [
             ("WebhookUrl", world.url.clone()),
@@ -140,6 +143,8 @@ impl Scene {
             ("ReceiveFunctionName", "rebound-receive".to_owned()),
             ("ProtectFunctionName", "rebound-protect".to_owned()),
             ("EngageFunctionName", "rebound-engage".to_owned()),
+            ("ActFunctionName", "rebound-act".to_owned()),
+            ("ActKeysArn", "rebound/act-keys".to_owned()),
         ];
         let recorder = Recorder::start(aws.variables()).await;
         let variables = as_on_aws(&recorder, &world);
@@ -153,7 +158,10 @@ impl Scene {
             ("EngageDeadLettersUrl", queue("ENGAGE_DEAD_LETTERS_URL")),
         ];
         let outputs = outputs.into_iter().chain(queues).map(|(name, value)| (name.to_owned(), value)).collect();
-        aws.control.as_ref().unwrap().set(|controls| controls.outputs = outputs);
+        aws.control.as_ref().unwrap().set(|controls| {
+            controls.outputs = outputs;
+            controls.environment.insert("RESEND_BASE_URL".to_owned(), world.resend.url());
+        });
         Self { world, recorder, variables }
     }
 
