@@ -66,9 +66,9 @@ impl ActHarness {
     /// Each follow-up was accepted at most once; what was not is dropped or unknown; nothing is silent, and nothing is left
     /// to do. Returns the rows.
     pub(super) async fn judge(&self, why: &str) -> Vec<FollowupRow> {
-        let rows = self.rows().await;
-        let published = self.published();
         let events = self.scan("EVENTS_TABLE").await;
+        let rows: Vec<FollowupRow> = events.iter().filter_map(FollowupRow::from_item).collect();
+        let published = self.published();
         let alerts: Vec<&str> = events.iter().filter_map(|row| string(row, "event").strip_prefix("alert#")).collect();
         for id in &alerts {
             assert!(published.contains(*id), "{why}: {id} was never published");
