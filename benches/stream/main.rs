@@ -1,8 +1,10 @@
-//! `make bench-protect` and `make bench-latency`: the effects of stream events, on the embedded AWS in this process.
+//! `make bench-protect` and `make bench-latency`: the effects of stream events, on the embedded AWS in this process; and
+//! `bench-stream followups`: follow-ups that are due at once.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
 mod campaign;
+mod followups;
 mod latency;
 mod protect;
 
@@ -25,6 +27,8 @@ enum Command {
     Protect(protect::Arguments),
     /// Time from a complaint's POST to its alert, and from an opt-out's POST to its answer, in the service as `rebound dev` runs it
     Latency(latency::Arguments),
+    /// Rate, time and cost of act with very many follow-ups that are due at once
+    Followups(followups::Arguments),
 }
 
 #[tokio::main]
@@ -32,5 +36,6 @@ async fn main() -> Result<(), BoxError> {
     match Arguments::parse().command {
         Command::Protect(arguments) => protect::run(&arguments).await,
         Command::Latency(arguments) => latency::run(&arguments).await,
+        Command::Followups(arguments) => followups::run(&arguments).await,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ActActivity;
-use super::email::{self, AnsweredEmail, EmailError, Letterhead};
+use super::email::{self, AnsweredEmail, EmailError, Letterhead, is_undecided};
 use super::run::{Halt, Run};
 use crate::aws::CallError;
 use crate::policy::followup::sending::{
@@ -151,8 +151,8 @@ impl Run<'_> {
         let (Some(idempotency_key), Some(body)) = (row.idempotency_key(), row.request.clone()) else {
             return Ok(None);
         };
-        if looked_at.elapsed() > MAX_DELAY {
-            tracing::warn!(id = row.id, "the last look is too old: no request; a later run tries again");
+        if looked_at.elapsed() > MAX_DELAY || looked_at > self.last_try() {
+            tracing::warn!(id = row.id, "the last look came too late: no request; a later run tries again");
             return Ok(None);
         }
         self.pace.begin(UnixMillis::now());
@@ -183,44 +183,50 @@ impl Run<'_> {
         tracing::warn!(id = row.id, answer = answer.name, status = answer.status, "not accepted");
         self.record(ActActivity::NotAccepted(answer.meaning.clone()));
         let recorded = self.store.record_answer(row, begun, answer, self.waiting, (self.clock)()).await;
-        // Even if the record failed, the next request must not come too early.
+        // Even if the record failed, sending halts.
         let halt = match &answer.meaning {
             AnswerMeaning::Key => {
                 self.actor.key.reload(Some(key)).await;
-                self.rest(REST, RestReason::Key).await?
+                self.rest(REST, RestReason::Key).await
             }
-            AnswerMeaning::Quota => self.rest(QUOTA_REST, RestReason::Quota).await?,
+            AnswerMeaning::Quota => self.rest(QUOTA_REST, RestReason::Quota).await,
             AnswerMeaning::TooFast { retry_after } => {
-                self.rest(*retry_after, RestReason::TooFast).await?;
-                self.count_refusal(&row.id).await?
+                self.rest(*retry_after, RestReason::TooFast).await;
+                self.count_refusal(&row.id).await
             }
-            AnswerMeaning::AboutThisEmail { .. } | AnswerMeaning::Otherwise { .. } => {
-                self.count_refusal(&row.id).await?
-            }
+            AnswerMeaning::AboutThisEmail { .. } | AnswerMeaning::Otherwise { .. } => self.count_refusal(&row.id).await,
             AnswerMeaning::Accepted { .. } | AnswerMeaning::Unclear | AnswerMeaning::KeyConflict => None,
         };
-        self.note(&recorded?);
+        match recorded {
+            Ok(recorded) => self.note(&recorded),
+            Err(error) => self.pass_over(error),
+        }
         Ok(halt)
     }
 
-    /// Lets all sending rest. A rest because of the rate may end within this run.
-    async fn rest(&mut self, time: Duration, because: RestReason) -> Result<Option<Halt>, CallError> {
+    /// Lets all sending rest. A rest because of the rate may end within this run. This run rests even if the lock can't
+    /// be written.
+    async fn rest(&mut self, time: Duration, because: RestReason) -> Option<Halt> {
         let until = UnixMillis::now().plus(time);
         if because == RestReason::TooFast {
             self.pace.not_before(until);
         }
-        self.lock.rest(&self.holder, until, because).await?;
-        Ok((because != RestReason::TooFast).then_some(Halt::Rest(because)))
+        if let Err(error) = self.lock.rest(&self.holder, until, because).await {
+            self.pass_over(error);
+        }
+        (because != RestReason::TooFast).then_some(Halt::Rest(because))
     }
 
-    async fn count_refusal(&mut self, id: &str) -> Result<Option<Halt>, CallError> {
+    async fn count_refusal(&mut self, id: &str) -> Option<Halt> {
         self.refused.insert(id.to_owned());
         if self.refused.len() >= MAX_REFUSALS {
             self.refused.clear();
             return self.rest(REST, RestReason::Refusals).await;
         }
-        self.lock.count_refusal(&self.holder, id).await?;
-        Ok(None)
+        if let Err(error) = self.lock.count_refusal(&self.holder, id).await {
+            self.pass_over(error);
+        }
+        None
     }
 
     /// Builds the email. Returns `None` if the keys of the links are not known.
@@ -243,7 +249,11 @@ impl Run<'_> {
             sender_address: config.sender_address.as_deref(),
             campaign_tag: config.campaign_tags.first(),
         };
-        let answered = AnsweredEmail::read(&self.timeline.all(&row.email_id).await?, &row.decision, recipient);
+        let rows = self.timeline.all(&row.email_id).await?;
+        if is_undecided(&rows, &row.decision) {
+            return Err(CallError::Transient("its decision is not visible yet".to_owned()));
+        }
+        let answered = AnsweredEmail::read(&rows, &row.decision, recipient);
         Ok(Some(email::request_body(&row.email_id, &row.id, recipient, &answered, &letterhead)))
     }
 

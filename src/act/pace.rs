@@ -45,9 +45,10 @@ impl RequestRate {
         self.next = self.next.max(self.after(now));
     }
 
-    /// Returns the earliest time of a request after one at `now`. A part of a millisecond is rounded up.
+    /// Returns the earliest time of a request after one at `now`. A part of a millisecond is rounded up, also the part that
+    /// `now` lacks.
     pub(super) fn after(&self, now: UnixMillis) -> UnixMillis {
-        now.plus(self.interval + Duration::from_micros(999))
+        now.plus(self.interval + Duration::from_micros(1_999))
     }
 }
 
@@ -59,7 +60,7 @@ mod tests {
     fn requests_are_an_interval_apart_and_never_earlier() {
         let mut pace = RequestRate::new(Duration::from_secs_f64(1.0 / 3.0), UnixMillis(1_000));
         pace.begin(UnixMillis(1_000));
-        assert_eq!(pace.next(), UnixMillis(1_334), "rounded up");
+        assert_eq!(pace.next(), UnixMillis(1_335), "rounded up");
         pace.not_before(UnixMillis(5_000));
         pace.begin(UnixMillis(2_000));
         assert_eq!(pace.next(), UnixMillis(5_000));

@@ -39,9 +39,9 @@ pub(crate) const CONSENT_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct ActHarness {
     pub(crate) aws: EmbeddedAws,
     pub(crate) resend: LocalResend,
-    /// One fault plan for DynamoDB and Resend.
+    /// One fault plan for DynamoDB, Resend and SNS.
     pub(crate) faults: Faults,
-    proxies: [FaultProxy; 2],
+    proxies: [FaultProxy; 3],
     clock: Arc<AtomicI64>,
     variables: Vec<(String, String)>,
 }
@@ -60,10 +60,12 @@ impl ActHarness {
         let follows = Arc::clone(&clock);
         resend.follow_clock(move || UnixMillis(follows.load(Ordering::SeqCst)));
         let faults = Faults::default();
-        let dynamodb = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+        let endpoint = |name: &str| aws.variable(name).unwrap();
+        let (dynamodb, sns) = (endpoint("AWS_ENDPOINT_URL_DYNAMODB"), endpoint("AWS_ENDPOINT_URL_SNS"));
         let proxies = [
             FaultProxy::start(dynamodb, any_port(), Service::DynamoDb, faults.clone()).await.unwrap(),
             FaultProxy::start(resend.url(), any_port(), Service::Http, faults.clone()).await.unwrap(),
+            FaultProxy::start(sns, any_port(), Service::Sns, faults.clone()).await.unwrap(),
         ];
         let defaults = [
             ("FOLLOWUPS", "send"),
@@ -78,10 +80,12 @@ impl ActHarness {
         Self { aws, resend, faults, proxies, clock, variables }
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    /// A variable of the functions, with the proxies in front of the services.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => return Some(self.proxies[0].url()),
             "RESEND_BASE_URL" => return Some(self.proxies[1].url()),
+            "AWS_ENDPOINT_URL_SNS" => return Some(self.proxies[2].url()),
             _ => {}
         }
         let set = self.variables.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone());
@@ -168,6 +172,17 @@ impl ActHarness {
 
     /// Stores the decision to send a follow-up now. Returns the follow-up's id.
     pub(crate) async fn decide(&self, email_id: &str, to: &str) -> String {
+        self.decide_with(self.calls(), email_id, to).await
+    }
+
+    /// The same, with the faults.
+    pub(crate) async fn decide_through_proxy(&self, email_id: &str, to: &str) -> String {
+        let aws = AwsEnvironment::read(|name| self.variable(name)).unwrap();
+        let calls = RetryClient::new(aws.dynamodb(), Instant::now() + Duration::from_secs(60));
+        self.decide_with(calls, email_id, to).await
+    }
+
+    async fn decide_with(&self, calls: RetryClient, email_id: &str, to: &str) -> String {
         let (at, recipient) = (self.now(), Recipient::parse(to).unwrap());
         let tables = DecisionTables {
             events: self.table("EVENTS_TABLE"),
@@ -175,11 +190,11 @@ impl ActHarness {
             recipients: self.table("RECIPIENTS_TABLE"),
             agenda: self.table("AGENDA_TABLE"),
         };
-        let decisions = Decisions::new(self.calls(), tables);
+        let decisions = Decisions::new(calls.clone(), tables);
         let occurrence = Occurrence::new(email_id, "email.clicked", std::slice::from_ref(&recipient));
         let expires_at = at.plus(days(90));
         decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await.unwrap();
-        let facts = read_facts(&self.calls(), &self.table("RECIPIENTS_TABLE"), &recipient).await.unwrap();
+        let facts = read_facts(&calls, &self.table("RECIPIENTS_TABLE"), &recipient).await.unwrap();
         let id = occurrence.decision_id();
         let taken = ProposedFollowup { at, email_id: email_id.to_owned(), id: id.clone() };
         let slot = FollowupSlot { recipient: recipient.clone(), before: facts.followups, taken };

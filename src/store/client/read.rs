@@ -52,6 +52,18 @@ impl RetryClient {
         Ok(self.with_retries(call).await?)
     }
 
+    /// Reads one item. Waits while a transaction that writes it is in flight: [`Self::get`] may show it as it was before,
+    /// and other items of the transaction as they are after it.
+    pub(in crate::store) async fn get_committed(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
+        let mut backoff = CallBackoff::until(self.deadline);
+        loop {
+            match self.transact_get(table, vec![key.clone()]).await {
+                Ok(found) => return Ok(found.into_iter().next().flatten()),
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+    }
+
     /// Reads the items with these keys, strongly consistent, in any order. At most 100 keys. Missing items are left
     /// out.
     pub async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {

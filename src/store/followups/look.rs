@@ -163,9 +163,13 @@ impl FollowupStore {
         let next = FollowupRow { state, guards: Vec::new(), request: Some(request), ..row.clone() };
         for _ in 0..MAX_ATTEMPTS {
             let key = forgotten::key(&self.calls, &self.tables.suppressions).await?;
-            let places = read_facts(&self.calls, &self.tables.recipients, recipient).await?.followups;
-            if let Some(result) = ask_caps(row, &places, look) {
-                return Ok(result);
+            let mut places = read_facts(&self.calls, &self.tables.recipients, recipient).await?.followups;
+            if ask_caps(row, &places, look).is_some() {
+                // What was read may be older than the row: of a transaction in flight.
+                places = self.places(recipient).await?;
+                if let Some(result) = ask_caps(row, &places, look) {
+                    return Ok(result);
+                }
             }
             let (parts, items, written) = self.transaction(row, &next, recipient, &places, key.as_ref(), look)?;
             let sent_at = Instant::now();

@@ -94,14 +94,25 @@ impl FollowupStore {
         Ok(read_all(self.agenda().between(AgendaKind::FollowupDone, since, until, at_most).await?))
     }
 
-    /// Deletes an entry whose row is gone, or was emptied.
+    /// Deletes an entry whose row is gone, was emptied, or is settled. The row is read again: an entry may be visible
+    /// before the row that the same transaction writes. An entry with an open row stays.
+    ///
+    /// # Errors
+    /// The row is there, but can't be read: its entry stays too.
     pub async fn delete_entry(&self, entry: &FollowupEntry) -> Result<(), CallError> {
-        self.agenda().delete(&entry.entry).await
+        let item = self.calls.get_committed(&self.tables.events, followup_key(&entry.email_id, &entry.id)).await?;
+        let row = item.as_ref().map(FollowupRow::from_item);
+        match row {
+            None => self.agenda().delete(&entry.entry).await,
+            Some(Some(row)) if row.state.status.is_settled() => self.agenda().delete(&entry.entry).await,
+            Some(Some(row)) if row.recipient.is_some() => Ok(()),
+            Some(_) => Err(CallError::Permanent("a follow-up's row can't be read".to_owned())),
+        }
     }
 
-    /// Reads the places of a recipient's follow-ups, strongly consistent.
+    /// Reads the places of a recipient's follow-ups. Waits while a transaction that writes them is in flight.
     pub async fn places(&self, recipient: &Recipient) -> Result<Followups, CallError> {
-        let item = self.calls.get(&self.tables.recipients, fact_key(recipient, slots::FACT)).await?;
+        let item = self.calls.get_committed(&self.tables.recipients, fact_key(recipient, slots::FACT)).await?;
         Ok(item.as_ref().map(Followups::from_item).unwrap_or_default())
     }
 

@@ -9,8 +9,9 @@ use rebound::policy::answer::{Choice, Usage};
 use rebound::policy::followup::Ruling;
 use rebound::policy::limits::ClaudePolicy;
 use rebound::policy::verdict::Verdict;
-use rebound::store::Item;
+use rebound::store::followups::FollowupRow;
 use rebound::store::row::payload_text;
+use rebound::store::{Item, string};
 use serde_json::{Value, json};
 
 use super::scene::{BUDGET_USD, Scene};
@@ -26,6 +27,8 @@ pub(super) struct End {
     pub(super) decisions: BTreeMap<String, Decision>,
     /// The follow-ups that the recipients have: recipient, decision, and email.
     pub(super) places: BTreeSet<String>,
+    /// The follow-ups to be sent: id, status, and the kind of the one entry.
+    pub(super) scheduled: BTreeSet<String>,
     /// The published messages: ids and kinds.
     pub(super) published: BTreeSet<String>,
 }
@@ -98,9 +101,25 @@ impl End {
                 .map(|row| (key(row), Decision::of(row)))
                 .collect(),
             places: scene.stage.scan("RECIPIENTS_TABLE").await.iter().flat_map(places).collect(),
+            scheduled: scheduled(scene, &rows).await,
             published: scene.stage.published().iter().map(id).collect(),
         }
     }
+}
+
+/// The follow-ups to be sent. Each row has exactly one entry, at its own time, and each entry a row.
+async fn scheduled(scene: &Scene, rows: &[Item]) -> BTreeSet<String> {
+    let agenda = scene.stage.scan("AGENDA_TABLE").await;
+    let entries = agenda.iter().filter(|item| string(item, "kind").starts_with("followup"));
+    let entries: BTreeSet<String> =
+        entries.map(|item| format!("{} {}", string(item, "kind"), string(item, "due"))).collect();
+    let rows: Vec<FollowupRow> = rows.iter().filter_map(FollowupRow::from_item).collect();
+    let of_row = |row: &FollowupRow| {
+        let entry = row.entry();
+        format!("{} {}#{}", entry.kind.as_str(), entry.due.to_text(), entry.key)
+    };
+    assert_eq!(entries, rows.iter().map(of_row).collect::<BTreeSet<String>>());
+    rows.iter().map(|row| format!("{} {} {}", row.email_id, row.id, row.state.status.as_str())).collect()
 }
 
 fn places(item: &Item) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod end;
 mod queue;
 mod scene;
+mod sending;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::OnceCell;
 
 use self::end::{End, RecordedCost, difference, repeated};
-use self::scene::{CrashState, Scene};
+use self::scene::{CrashState, Scene, SceneMode};
 use super::EngageHarness;
 use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 
@@ -42,6 +43,7 @@ fn each_by_itself(calls: &[Call]) -> Vec<CallId> {
 
 /// The expected state without a fault, and every fault at every call.
 struct Expected {
+    mode: SceneMode,
     end: End,
     questions: BTreeMap<String, usize>,
     points: Vec<(CallId, Fault)>,
@@ -50,11 +52,14 @@ struct Expected {
 /// Computed once, by the first part.
 static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
-async fn expected() -> Expected {
-    let mut scene = Scene::start().await;
+async fn expected(mode: SceneMode) -> Expected {
+    let mut scene = Scene::start(mode).await;
     scene.all_of_it().await;
     let (end, questions) = (End::of(&scene).await, scene.questions());
-    scene::is_what_it_is_for(&end, &questions);
+    match mode {
+        SceneMode::Propose => scene::is_what_it_is_for(&end, &questions),
+        SceneMode::Send => sending::is_what_it_is_for(&end),
+    }
     assert_eq!(repeated(&scene), Vec::<String>::new());
     RecordedCost::of(&scene).await.is_exactly_what_was_answered();
     let calls = each_by_itself(&scene.stage.faults.calls());
@@ -66,17 +71,20 @@ async fn expected() -> Expected {
     let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
     // Not with `println!`, which the test harness hides if the test passes.
     let reported = format!(
-        "engage: {} points to try, three faults at each of {} calls, two more at each transaction\n",
+        "engage, {mode:?}: {} points to try, three faults at each of {} calls, two more at each transaction\n",
         points.len(),
         calls.len()
     );
     std::io::stderr().write_all(reported.as_bytes()).unwrap();
-    Expected { end, questions, points }
+    Expected { mode, end, questions, points }
 }
 
 /// Tries the points of one part.
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
-    let expected = EXPECTED.get_or_init(expected).await;
+    any_point_of(EXPECTED.get_or_init(|| expected(SceneMode::Propose)).await, part).await;
+}
+
+async fn any_point_of(expected: &Expected, part: usize) {
     let ours = expected.points.iter().skip(part).step_by(PARTS);
     stream::iter(ours).for_each_concurrent(MAX_CONCURRENT, |(which, fault)| one_point(which, *fault, expected)).await;
 }
@@ -86,7 +94,7 @@ in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 /// Runs the whole flow with one fault.
 async fn one_point(which: &CallId, fault: Fault, expected: &Expected) {
     let context = format!("{fault:?} at {which:?}");
-    let mut scene = Scene::start().await;
+    let mut scene = Scene::start(expected.mode).await;
     plan(&scene.stage, which.clone(), fault);
     scene.all_of_it().await;
     let calls = each_by_itself(&scene.stage.faults.calls());

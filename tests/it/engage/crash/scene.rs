@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::end::{End, published_id};
 use super::queue::Queue;
+use crate::engage::sending::SENDING;
 use crate::engage::{EngageHarness, LINK, MINUTE, NOW, PHONE, StagedEmail, after, suppress};
 
 /// US dollars: a few times the cost of all requests.
@@ -28,7 +29,17 @@ const VISIBILITY: Duration = Duration::from_secs(12 * 60);
 /// Maximum wait of a message that was returned to the queue.
 const PUT_BACK: Duration = Duration::from_secs(15 * 60);
 
+/// The mode of follow-ups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SceneMode {
+    /// They are proposed.
+    Propose,
+    /// They are stored to be sent.
+    Send,
+}
+
 pub(super) struct Scene {
+    mode: SceneMode,
     pub(super) stage: EngageHarness,
     queue: Queue,
     now: UnixMillis,
@@ -48,12 +59,15 @@ pub(super) struct CrashState {
 }
 
 /// An email with this id and subject, which is all that Claude sees of it.
-fn mail(about: &str, to: &str) -> StagedEmail {
+pub(super) fn mail(about: &str, to: &str) -> StagedEmail {
     StagedEmail { subject: about.to_owned(), ..StagedEmail::to(about, to) }
 }
 
 /// The events that are stored before the first message is delivered, and the batches of messages.
-fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
+fn events(mode: SceneMode) -> (Vec<SignedMessage>, Vec<Vec<&'static str>>) {
+    if mode == SceneMode::Send {
+        return super::sending::events();
+    }
     let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
     let (opened, handed) = (mail("opened", "bob@example.com"), mail("handed", "carl@example.com"));
     let (nothing, suppressed) = (mail("nothing", "dora@example.com"), mail("suppressed", "eva@example.com"));
@@ -71,7 +85,7 @@ fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
     events.extend([&capped, &nothing, &suppressed, &refused, &handed].map(|mail| mail.clicked(&mail.email_id, at)));
     let read_by_people = [&followed, &capped, &opened, &handed, &nothing, &suppressed, &refused];
     events.extend(read_by_people.map(StagedEmail::delivered));
-    let batches = [
+    let batches = vec![
         vec!["followed-1", "followed-2", "scanned-1", "scanned-2", "untagged"],
         vec!["capped", "opened", "nothing", "suppressed", "refused"],
         vec!["handed"],
@@ -120,25 +134,28 @@ pub(super) fn is_what_it_is_for(end: &End, questions: &BTreeMap<String, usize>) 
 
 impl Scene {
     /// Starts with all events stored and unprocessed.
-    pub(super) async fn start() -> Self {
+    pub(super) async fn start(mode: SceneMode) -> Self {
         let budget = BUDGET_USD.to_string();
-        let stage =
-            EngageHarness::with(&[("ANTHROPIC_API_KEY", "sk-ant-test"), ("CLAUDE_DAILY_BUDGET_USD", budget.as_str())])
-                .await;
+        let mut variables = vec![("CLAUDE_DAILY_BUDGET_USD", budget.as_str())];
+        match mode {
+            SceneMode::Propose => variables.push(("ANTHROPIC_API_KEY", "sk-ant-test")),
+            SceneMode::Send => variables.extend(SENDING),
+        }
+        let stage = EngageHarness::with(&variables).await;
         let was_overloaded = AtomicBool::new(false);
         stage.claude.plan(move |asked| answers(asked, &was_overloaded));
         suppress(&stage, "eva@example.com").await;
-        stage.receives(&events().0).await;
+        stage.receives(&events(mode).0).await;
         claimed_by_who_died(&stage, "opened", "bob@example.com").await;
         let queue = Queue::of(&stage);
         let before = as_it_was(&stage).await;
         stage.faults.plan(|_| None);
-        Self { stage, queue, now: NOW, before, death: None }
+        Self { mode, stage, queue, now: NOW, before, death: None }
     }
 
     /// Delivers everything, batch after batch.
     pub(super) async fn all_of_it(&mut self) {
-        for batch in events().1 {
+        for batch in events(self.mode).1 {
             for delivery in self.stage.deliveries(&batch, 1).await {
                 self.queue.send(&delivery.body).await;
             }

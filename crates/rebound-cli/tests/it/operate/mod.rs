@@ -1,5 +1,6 @@
 //! The operator's commands, on the embedded AWS.
 
+mod any_stop;
 mod campaigns;
 mod check;
 pub(crate) mod connect;

@@ -1,0 +1,43 @@
+//! The same in mode `send`: the follow-up's row and its entry are stored with the decision, or neither is.
+
+use rebound::message::decision::DecisionResult;
+use rebound::resend::signed::SignedMessage;
+use tokio::sync::OnceCell;
+
+use super::end::End;
+use super::scene::{SceneMode, mail};
+use super::{Expected, any_point_of, expected};
+use crate::engage::{MINUTE, StagedEmail, after};
+use crate::parts::in_parts;
+
+/// A click that gets a follow-up, the same click again, and one that gets none.
+pub(super) fn events() -> (Vec<SignedMessage>, Vec<Vec<&'static str>>) {
+    let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
+    let at = after(-10 * MINUTE);
+    let mut events = vec![
+        followed.clicked("followed-1", at),
+        followed.clicked("followed-2", after(-9 * MINUTE)),
+        capped.clicked("capped", at),
+    ];
+    events.extend([&followed, &capped].map(StagedEmail::delivered));
+    (events, vec![vec!["followed-1", "followed-2"], vec!["capped"]])
+}
+
+/// Checks that the case occurred.
+pub(super) fn is_what_it_is_for(end: &End) {
+    let done: Vec<&DecisionResult> = end.decisions.values().map(|decision| &decision.done).collect();
+    assert_eq!((done.len(), end.scheduled.len(), end.places.len()), (2, 1, 1), "{done:?}");
+    assert!(done.contains(&&DecisionResult::FollowupScheduled), "{done:?}");
+    assert!(end.scheduled.iter().all(|row| row.starts_with("followed ") && row.ends_with(" due")));
+    assert!(end.published.iter().any(|one| one.ends_with(" followup_scheduled")), "{:?}", end.published);
+}
+
+/// Computed once, by the first part.
+static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+
+/// Tries the points of one part.
+async fn a_follow_up_is_stored_with_its_decision_or_not_at_all(part: usize) {
+    any_point_of(EXPECTED.get_or_init(|| expected(SceneMode::Send)).await, part).await;
+}
+
+in_parts!(a_follow_up_is_stored_with_its_decision_or_not_at_all);
