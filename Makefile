@@ -34,7 +34,7 @@ DEV_COMMAND := cargo run --package rebound-dev --
 WITH_TOOLS := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
 CARGO_LAMBDA := $(WITH_TOOLS) cargo lambda
 SAM := $(WITH_TOOLS) sam
-# What sam does not ask, and what it keeps to itself. make hands STACK's and PARAMETERS' values on as they are.
+# Asks and shows more than sam does. make passes the values of STACK and PARAMETERS unchanged.
 DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
 OF_STACK = $(if $(STACK),--stack $(STACK))
 

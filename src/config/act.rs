@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::links::FollowupVariables;
 use super::{ConfigError, LinkConfig, RELOAD_INTERVAL};
 use crate::aws::AwsEnvironment;
 use crate::aws::secret::{Manager, Secret};
@@ -99,9 +100,7 @@ impl ActConfig {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
         let trimmed = |name: &str| variable(name).map(|value| value.trim().to_owned());
-        let followups = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
-        let followups = followups.map_err(|error| ConfigError::Followups(error.to_string()))?;
-        let links = if followups == FollowupMode::Send { Some(LinkConfig::read(variable)?) } else { None };
+        let FollowupVariables { mode, allowed, zone, links } = FollowupVariables::read(&variable)?;
         let key = match (variable("RESEND_API_KEY"), variable("ACT_KEYS_ARN")) {
             (Some(key), _) => ResendKeyLocation::Environment(
                 ResendKey::parse(&key).ok_or(ConfigError::Invalid("RESEND_API_KEY", "a key (re_…)"))?,
@@ -113,7 +112,6 @@ impl ActConfig {
         let rate = trimmed("RESEND_RATE").map_or(Ok(DEFAULT_RATE), |rate| rate.parse::<f64>());
         let rate = rate.ok().filter(|rate| (0.1..=1_000.0).contains(rate));
         let rate = rate.ok_or(ConfigError::Invalid("RESEND_RATE", "a number of requests a second from 0.1 to 1000"))?;
-        let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
         Ok(Self {
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,
@@ -122,10 +120,10 @@ impl ActConfig {
             agenda_table: needed("AGENDA_TABLE")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
             policy: super::policy(&variable)?,
-            followups,
+            followups: mode,
             per_day: per_day.map_err(|_| ConfigError::Invalid("FOLLOWUPS_PER_DAY", "a whole number"))?,
-            allowed: AllowedRecipients::parse(variable("FOLLOWUP_RECIPIENTS").as_deref().unwrap_or("*"))?,
-            zone: zone.map_err(|error| ConfigError::Timezone(error.to_string()))?,
+            allowed,
+            zone,
             reply_to: trimmed("FOLLOWUP_REPLY_TO"),
             sender_address: trimmed("SENDER_ADDRESS"),
             links,

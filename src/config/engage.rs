@@ -1,6 +1,7 @@
 //! Environment variables of `engage`.
 
-use super::{ConfigError, LinkConfig};
+use super::ConfigError;
+use super::links::FollowupVariables;
 use crate::policy::followup::{AllowedCampaigns, AllowedRecipients, FollowupMode, Zone};
 use crate::policy::limits::Policy;
 use crate::policy::money::NanoUsd;
@@ -108,14 +109,8 @@ impl EngageConfig {
                     ConfigError::Invalid("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"),
                 )?,
             };
-        let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
-        let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
-        if mode == FollowupMode::Send {
-            LinkConfig::read(variable)?;
-        }
-        let allowed = AllowedRecipients::parse(variable("FOLLOWUP_RECIPIENTS").as_deref().unwrap_or("*"))?;
-        let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
-        let zone = zone.map_err(|error| ConfigError::Timezone(error.to_string()))?;
+        // The links are only checked here: a follow-up that `act` sends needs them.
+        let FollowupVariables { mode, allowed, zone, links: _ } = FollowupVariables::read(&variable)?;
         Ok(Self {
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_button_of_the_page_is_told_from_a_mail_provider() {
+    fn the_pages_button_differs_from_a_mail_provider() {
         for body in ["action=opt_out", "a=b&action=opt_out", "action=opt%5Fout", "action=keep&action=opt_out"] {
             assert_eq!(way(FORM, body.as_bytes()), Ok(OptOutWay::Page), "{body}");
         }

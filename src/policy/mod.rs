@@ -2,12 +2,13 @@
 //! changes the result.
 //!
 //! - [`affected`]: recipients that an event is about.
+//! - [`bounce`]: hard and soft bounces.
 //! - [`suppression`]: suppressed addresses, with the reasons.
 //! - [`consent_link`]: signed links by which a recipient opts out.
 //! - [`mod@count`]: a number with its noun.
-//! - [`counting`]: counters that an event increments, and the keys that make it count only once.
+//! - [`counting`]: counters that an event increments, the keys that make it count only once, and emails that are sent
+//!   long after their creation.
 //! - [`brake`]: the sending limit of a campaign.
-//! - [`late`]: emails sent long after their creation, and the cohorts of a window.
 //! - [`delay`]: delayed emails that need an alert.
 //! - [`soft_bounce`]: suppression after several soft bounces, and its end.
 //! - [`domain`]: domains that lost their verification.
@@ -20,6 +21,7 @@
 
 pub mod affected;
 pub mod answer;
+pub mod bounce;
 pub mod brake;
 pub mod consent_link;
 pub mod count;
@@ -28,7 +30,6 @@ pub mod delay;
 pub mod domain;
 pub mod followup;
 pub mod ids;
-pub mod late;
 pub mod limits;
 pub mod money;
 pub mod opt_out;

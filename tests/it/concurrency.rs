@@ -27,7 +27,7 @@ async fn at_once(service: &Arc<ReceiveHarness>, messages: Vec<SignedMessage>) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_copies_of_one_message_at_once_one_is_handled() {
+async fn of_200_concurrent_copies_of_a_webhook_one_is_handled() {
     let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(ReceiveHarness::start().await);
     let message = signed(crate::support::complaint("ann@example.com", "e1"));

@@ -319,7 +319,7 @@ fn oddities() -> Vec<Case> {
 }
 
 #[test]
-fn each_open_and_click_is_judged_as_expected() {
+fn each_open_and_click_is_classified_as_expected() {
     let cases = [people(), proxies(), scanners(), oddities()].concat();
     let mut table = format!("{:<72} {:<24} {:<8} {:>5}  reasons\n", "case", "agent", "verdict", "score");
     let mut wrong = Vec::new();

@@ -100,7 +100,7 @@ async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_put_anew_meanwhile_is_merged_and_not_the_old_one() {
+async fn an_item_put_again_meanwhile_is_merged_not_the_old_one() {
     // The first webhook about Ann, as the service itself writes it.
     let first = async |body: Vec<u8>| {
         let service = ReceiveHarness::start().await;

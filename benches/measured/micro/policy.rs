@@ -69,7 +69,7 @@ fn brake_of_a_week(bencher: Bencher<'_, '_>, complaints: u32) {
     let view = BrakeInput {
         cohorts: (0..24 * 7).map(cohort).collect(),
         complaints: (0..complaints).map(|hour| NOW.minus(hours(hour))).collect(),
-        late: rebound::policy::late::LateSends::default(),
+        late: rebound::policy::counting::late::LateSends::default(),
     };
     let policy = BrakePolicy::default();
     bencher.bench_local(|| compute_brake(black_box(&view), &policy, NOW));

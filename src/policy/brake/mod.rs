@@ -19,8 +19,8 @@ use strum::{EnumString, IntoStaticStr};
 
 pub use self::state::BrakeState;
 use super::count::count;
+use super::counting::late::LateSends;
 use super::counting::{Counter, CounterTotals};
-use super::late::LateSends;
 use super::limits::{BrakePolicy, Limit};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};

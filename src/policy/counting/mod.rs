@@ -1,13 +1,16 @@
 //! The counter that an event increments, and the key that makes it count only once.
 
+pub mod late;
+
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 use strum::{IntoStaticStr, VariantArray};
 
+use self::late::late_hour;
 use super::affected::AffectedRecipients;
-use super::late::late_hour;
-use super::suppression::{SuppressionEffect, is_hard_bounce, was_never_tried};
+use super::bounce::{is_hard_bounce, was_never_tried};
+use super::suppression::SuppressionEffect;
 use crate::resend::campaign::{Campaign, CampaignTags, Cohort};
 use crate::resend::event::{Event, EventType};
 use crate::resend::signature::MessageId;

@@ -1,7 +1,6 @@
 //! Parsing and validation of the limits.
 
-use super::{Policy, PolicyError};
-use crate::policy::soft_bounce;
+use super::{MAX_BOUNCES, Policy, PolicyError};
 
 impl Policy {
     /// Parses `POLICY`, such as `{"brake": {"least_volume": 0.1}, "delay": {"hours": 48}}`. Missing names keep their
@@ -18,9 +17,7 @@ impl Policy {
         if !rates.into_iter().all(fraction) {
             return Err(PolicyError::OutOfRange("rates, volumes and warn_at must be fractions from 0 to 1"));
         }
-        if !(1..=soft_bounce::MAX_BOUNCES).contains(&policy.soft_bounces.emails)
-            || policy.alerts.one_by_one_in_an_hour == 0
-        {
+        if !(1..=MAX_BOUNCES).contains(&policy.soft_bounces.emails) || policy.alerts.one_by_one_in_an_hour == 0 {
             return Err(PolicyError::OutOfRange("emails must be from 1 to 50, one_by_one_in_an_hour at least 1"));
         }
         let spans =

@@ -5,6 +5,9 @@ mod checks;
 use crate::policy::count::count;
 use serde::Deserialize;
 
+/// Maximum number of bounces stored per recipient, the newest ones, so that the item stays small.
+pub const MAX_BOUNCES: usize = 50;
+
 /// An unusable `POLICY`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {

@@ -20,30 +20,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::affected::AffectedRecipients;
-use super::limits::SoftBouncePolicy;
-use super::suppression::{
-    ChangeEffect, ChangeStamp, Reason, ReasonDetail, ReasonState, SuppressionChange, is_hard_bounce,
-};
+use super::limits::{MAX_BOUNCES, SoftBouncePolicy};
+use super::suppression::{ChangeEffect, ChangeStamp, Reason, ReasonDetail, ReasonState, SuppressionChange};
 use crate::policy::count::count;
-use crate::resend::event::{Event, EventType};
-use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
 /// Time before [`SoftBounces::since`] in which a bounce still counts: the time in which most webhooks arrive.
 pub const EARLIER: Duration = Duration::from_secs(600);
 
-/// Maximum number of bounces stored per recipient, the newest ones, so that the item stays small.
-pub const MAX_BOUNCES: usize = 50;
-
 /// Time after the policy's windows in which a late webhook may still arrive, in days: Resend replays webhooks that are
 /// 30 days old.
 const LATE_DAYS: u32 = 35;
-
-/// Subtypes of bounces because of the email's content; the mailbox works
-/// (<https://resend.com/docs/dashboard/emails/email-bounces>).
-const ABOUT_CONTENT: [&str; 4] = ["MessageRejected", "MessageTooLarge", "ContentRejected", "AttachmentRejected"];
 
 /// The newest soft bounce of an email.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,23 +54,6 @@ pub struct SoftBounces {
     pub bounces: BTreeMap<String, SoftBounce>,
     /// Time of the newest delivery of any email.
     pub delivered_at: Option<UnixMillis>,
-}
-
-/// Returns the recipients of a soft bounce, or `None` for any other event. Every bounce is soft, except a hard bounce
-/// and a bounce because of the email's content. A missing or unknown type counts as soft.
-pub fn soft_bounce(event: &Event<'_>) -> Option<AffectedRecipients> {
-    let sub_type = event.bounce().sub_type.unwrap_or_default();
-    let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
-    let is_soft = event.event_type() == Some(EventType::EmailBounced) && !is_hard_bounce(event) && !is_about_content;
-    is_soft.then(|| AffectedRecipients::by_outcome(event))
-}
-
-/// Returns the recipients of a soft bounce. The result is empty if the recipient is unclear.
-pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
-    match soft_bounce(event) {
-        Some(AffectedRecipients::Known(all)) => all,
-        Some(AffectedRecipients::Unclear(_)) | None => Vec::new(),
-    }
 }
 
 impl SoftBounces {

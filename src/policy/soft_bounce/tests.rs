@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::bounce::soft_bounced;
 use crate::policy::suppression::Suppression;
+use crate::resend::event::Event;
 
 const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;

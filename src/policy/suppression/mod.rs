@@ -27,7 +27,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 pub use self::record::{ChangeStamp, ReasonState, Suppression};
 pub use self::topics::{MAX_TOPIC_ID, MAX_TOPICS, TopicChange, TopicState};
 use super::affected::AffectedRecipients;
-use super::soft_bounce::soft_bounce;
+use super::bounce::{hard_bounce_detail, soft_bounce};
 use crate::resend::event::{Event, EventType, Subscription};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
@@ -254,34 +254,6 @@ fn for_those(event: &Event<'_>, concerned: AffectedRecipients, change: &Suppress
         AffectedRecipients::Known(all) => SuppressionEffect::Changes(all.into_iter().map(theirs).collect()),
         AffectedRecipients::Unclear(possible) => SuppressionEffect::Ambiguous(possible),
     }
-}
-
-/// Returns true for a hard bounce.
-pub(super) fn is_hard_bounce(event: &Event<'_>) -> bool {
-    hard_bounce_detail(event).is_some()
-}
-
-/// Returns true for a bounce of an email that Resend never tried to deliver, because a suppression list had the address
-/// (<https://resend.com/docs/dashboard/emails/email-bounces>).
-pub(super) fn was_never_tried(event: &Event<'_>) -> bool {
-    let sub_type = event.bounce().sub_type.unwrap_or_default();
-    let is = |name: &str| sub_type.trim().eq_ignore_ascii_case(name);
-    is("OnAccountSuppressionList") || is("Suppressed")
-}
-
-/// Returns `type: subtype: message` of a hard bounce, or `None` for any other bounce.
-///
-/// `MessageRejected` is permanent too, but because of the content: the address works.
-/// <https://resend.com/docs/dashboard/emails/email-bounces>
-fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
-    let bounce = event.bounce();
-    let is =
-        |text: &Option<String>, name: &str| text.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(name));
-    let hard = is(&bounce.bounce_type, "Permanent") && !is(&bounce.sub_type, "MessageRejected");
-    let parts = [bounce.sub_type, bounce.message];
-    hard.then(|| {
-        std::iter::once("Permanent".to_owned()).chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(": ")
-    })
 }
 
 /// Returns the reason for an origin at Resend (<https://resend.com/docs/api-reference/suppressions>).

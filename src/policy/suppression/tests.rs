@@ -411,7 +411,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_stands_for_good_ever_expires(changes in prop::collection::vec(a_change(), 0..12)) {
+    fn a_permanent_reason_never_expires(changes in prop::collection::vec(a_change(), 0..12)) {
         let known = merged(&changes);
         let permanent = known.records.values().any(|record| {
             record.suppresses() && record.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())

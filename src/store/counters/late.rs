@@ -4,7 +4,7 @@
 use super::Campaigns;
 use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
-use crate::policy::late::LateSends;
+use crate::policy::counting::late::LateSends;
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days};

@@ -197,7 +197,7 @@ async fn the_answers_do_not_tell_a_forgotten_address_from_one_that_opted_out() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_one_opt_out_beside_a_webhook() {
+async fn many_concurrent_opt_outs_are_one_beside_a_webhook() {
     let stage = ConsentHarness::start().await;
     let receiver = stage.aws.receiver().await.unwrap();
     let link = link_of(ANN);

@@ -230,7 +230,7 @@ fn message_at(
 }
 
 #[tokio::test]
-async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
+async fn an_open_and_a_click_never_make_two_followups() {
     let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.claude.plan(|_| {

@@ -303,7 +303,7 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
 }
 
 #[tokio::test]
-async fn a_rate_of_complaints_is_one_only_where_there_is_mail_enough() {
+async fn a_complaint_rate_needs_enough_delivered_emails() {
     let lines = Lines::default();
     let stage = protected(&lines).await;
     let ago = after(-MINUTE);

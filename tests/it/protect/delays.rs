@@ -82,7 +82,7 @@ async fn a_second_delay_within_seven_days_is_alerted_once() {
 }
 
 #[tokio::test]
-async fn a_scheduled_mail_does_not_wait_from_its_creation_on() {
+async fn a_scheduled_email_does_not_wait_since_its_creation() {
     let stage = ProtectHarness::start().await;
     let scheduled = mail("m1", "email.scheduled", "e1", "ann@example.com", after(-72 * HOUR), created(72));
     let delayed = mail("m2", "email.delivery_delayed", "e1", "ann@example.com", after(-HOUR), created(72));

@@ -15,5 +15,6 @@ pub(crate) mod simulate;
 pub(crate) mod suppressions;
 pub(crate) mod tail;
 pub(crate) mod target;
+pub(crate) mod time;
 pub(crate) mod timeline;
 pub(crate) mod unsubscribe_link;

@@ -18,7 +18,8 @@ use serde_json::json;
 
 use crate::commands::log::Log;
 use crate::commands::target::TargetArguments;
-use crate::commands::timeline::{WEBHOOK_ID, check_received, time};
+use crate::commands::time::{check_received, time};
+use crate::commands::timeline::WEBHOOK_ID;
 
 /// Maximum number of lines that are shown of a list.
 const MAX_SHOWN: usize = 20;

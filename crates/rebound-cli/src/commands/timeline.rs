@@ -14,8 +14,9 @@ use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::{Map, Value, json};
 
+use crate::commands::suppressions;
 use crate::commands::target::TargetArguments;
-use crate::commands::{check, suppressions};
+use crate::commands::time::{check_span, time};
 
 /// Show the history of an email, or of an address, in order of time.
 ///
@@ -48,35 +49,6 @@ pub(crate) struct Arguments {
 
 /// Prefix of webhook ids, which Svix makes.
 pub(crate) const WEBHOOK_ID: &str = "msg_";
-
-/// Reads a time.
-pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
-    let day = format!("{text}T00:00:00Z");
-    UnixMillis::parse(text)
-        .or_else(|| UnixMillis::parse(&day))
-        .ok_or_else(|| "write it as 2026-11-23, or 2026-11-23T13:05:00Z".to_owned())
-}
-
-/// Refuses an empty time span.
-pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
-    match (since, until) {
-        (Some(since), Some(until)) if since >= until => {
-            let (since, until) = (moment(since), moment(until));
-            Err(format!("--since {since} is not before --until {until}, so nothing lies between; swap them?").into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses an empty time span, or one that begins in the future.
-pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
-    match since {
-        Some(since) if since > UnixMillis::now() => {
-            Err(format!("--since {} (UTC) is in the future, so nothing can match", moment(since)).into())
-        }
-        _ => check_span(since, until),
-    }
-}
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
@@ -122,7 +94,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
                 (_, true) => println!("{recipient} is suppressed: it was forgotten on request."),
                 (true, false) => println!("{recipient} can receive email."),
                 (false, false) => {
-                    let reasons: Vec<String> = standing.iter().map(check::reason).collect();
+                    let reasons: Vec<String> = standing.iter().map(suppressions::reason_line).collect();
                     println!("{recipient} is suppressed: {}", reasons.join("; "));
                 }
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rebound::aws::CallError;
 use rebound::policy::brake::BrakeState;
+use rebound::policy::counting::late::LateSends;
 use rebound::policy::counting::{Counter, CounterTotals};
-use rebound::policy::late::LateSends;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::store::client::RetryClient;
 use rebound::store::counters::{Campaigns, add_late, cohort_figures};

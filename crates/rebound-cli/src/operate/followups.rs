@@ -22,11 +22,11 @@ const MAX_ATTEMPTS: u32 = 20;
 /// Result of stopping a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopResult {
-    /// It is not sent any more, and Resend never accepted it.
+    /// It will not be sent, and Resend never accepted it.
     Stopped,
     /// Too late: it is sent.
     Sent,
-    /// It is not sent any more, but Resend may have accepted it before; or this can't be found out.
+    /// It will not be sent again, but Resend may have accepted it before; or this is unknown.
     Unclear,
 }
 

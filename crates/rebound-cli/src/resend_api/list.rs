@@ -35,7 +35,7 @@ pub struct Unread {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
     /// There are more entries, but the pages do not advance.
-    #[error("there are more entries, but the pages do not advance; run the command again")]
+    #[error("there are more entries, but Resend does not return the next page; run the command again")]
     Stuck,
     /// It is longer than a million entries.
     #[error("it is longer than a million entries")]

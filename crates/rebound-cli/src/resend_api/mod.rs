@@ -70,9 +70,9 @@ impl Resend {
         Ok(Self { client, base, key })
     }
 
-    /// Returns true if it is a stub on this machine.
-    pub fn is_local(&self) -> bool {
-        crate::operate::target::is_local(&self.base)
+    /// Returns the URL of the API.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Every webhook. A partial list is an error: a caller that does not find its webhook would create it.

@@ -28,14 +28,16 @@ impl CampaignSnapshot {
     pub(super) fn summary(&self) -> String {
         let week = self.view.last_7_days(self.now);
         let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
-        let this_week = if delivered > 0 {
+        let share = if delivered > 0 {
             let percent = 100.0 * complained as f64 / delivered as f64;
-            format!("{complained} in the last 7 days, which is {percent:.2} % of {delivered} delivered emails")
+            format!("{percent:.2} % of {}", count(delivered, "delivered email"))
         } else {
-            format!("{complained} in the last 7 days; no delivered email was counted")
+            "no delivered email was counted".to_owned()
         };
-        let today = count(self.view.complaints_24h(self.now), "complaint");
-        format!("Complaints about the campaign: {today} in the last 24 hours; {this_week}.")
+        let today = self.view.complaints_24h(self.now);
+        format!(
+            "Complaints about the campaign: {today} in the last 24 hours, {complained} in the last 7 days ({share})."
+        )
     }
 }
 

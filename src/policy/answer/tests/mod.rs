@@ -200,7 +200,7 @@ fn nobody_but_one_offered_recipient_is_written_to() {
 }
 
 #[test]
-fn it_is_about_the_campaign_of_the_mail() {
+fn it_is_about_the_campaign_of_the_email() {
     for campaign in ["Launch", "launch2", "launch ", "", "*"] {
         assert_eq!(refused(&with("campaign_id", json!(campaign))), AnswerError::OtherCampaign(Excerpt::new(campaign)));
     }

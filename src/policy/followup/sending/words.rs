@@ -19,7 +19,7 @@ pub enum FollowupStatus {
     /// Resend has accepted it.
     #[strum(serialize = "sent")]
     Sent,
-    /// It is not sent any more.
+    /// It will not be sent.
     #[strum(serialize = "dropped")]
     Dropped,
     /// Resend may have accepted it, and this can't be found out any more. It is not sent again.

@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn all_verdicts_at_once_are_those_one_by_one(history in any_history()) {
+    fn verdicts_of_a_batch_are_those_one_by_one(history in any_history()) {
         let policy = VerdictPolicy::default();
         // If one webhook has two contents, the same one counts as in the code.
         let mut seen: Vec<&OpenOrClick> = history.seen.iter().collect();

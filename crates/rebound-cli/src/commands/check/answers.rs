@@ -9,6 +9,8 @@ use rebound_cli::operate::check::SendCheck;
 use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
 use serde_json::{Value, json};
 
+use crate::commands::suppressions::reason_line;
+
 /// Maximum number of addresses that are shown in a table. If there are more, each "no" is printed on a line of its own.
 const MAX_TABLE_ROWS: usize = 50;
 
@@ -212,26 +214,11 @@ fn why(asked: &CheckedAddress, answer: &SendCheck, between: &str) -> String {
         (_, SendCheck::Allowed) => String::new(),
         (_, SendCheck::InvalidAddress) => "this is not a valid email address".to_owned(),
         (_, SendCheck::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
-        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
+        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason_line).collect::<Vec<_>>().join(between),
         (_, SendCheck::OutOfTopic { topic, at }) => {
             format!("opted out of the topic {} at {}", sanitize(topic), moment(*at))
         }
     }
-}
-
-/// Returns a reason as one line of text.
-pub(crate) fn reason(standing: &ActiveReason) -> String {
-    let mut line = sanitize(&standing.reason);
-    if let Some(at) = standing.at {
-        line.push_str(&format!(" since {}", moment(at)));
-    }
-    if let Some(until) = standing.until {
-        line.push_str(&format!(", until {}", moment(until)));
-    }
-    if let Some(detail) = &standing.detail {
-        line.push_str(&format!(": {}", sanitize(detail)));
-    }
-    line
 }
 
 #[cfg(test)]

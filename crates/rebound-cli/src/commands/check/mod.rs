@@ -19,7 +19,6 @@ use rebound_cli::operate::lists::{ListLine, Remark};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, sanitize};
 
-pub(crate) use self::answers::reason;
 use self::answers::{Answers, CheckedAddress};
 use crate::commands::list_file::{ListFile, ReadingArguments};
 use crate::commands::suppressions::why_no_address;

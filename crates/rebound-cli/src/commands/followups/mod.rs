@@ -17,7 +17,7 @@ use rebound_dev::output::sanitize;
 
 use crate::commands::suppressions::{note, recipient};
 use crate::commands::target::TargetArguments;
-use crate::commands::timeline::time;
+use crate::commands::time::time;
 
 /// List, show and stop the follow-ups that Rebound sends; pause and resume sending.
 ///
@@ -227,7 +227,7 @@ impl WhoArguments {
             StopResult::Sent => println!("{id} to {who} is sent already: it was too late"),
             StopResult::Unclear => {
                 println!(
-                    "{id} to {who} is not sent any more, but Resend may have accepted it before: {}",
+                    "{id} to {who} will not be sent again, but Resend may have accepted it before: {}",
                     sanitize(&status(row))
                 );
             }

@@ -15,8 +15,22 @@ use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::json;
 
 use super::{list as list_of, recipients};
-use crate::commands::check;
 use crate::commands::target::TargetArguments;
+
+/// Returns an active reason as one line of text.
+pub(crate) fn reason_line(active: &ActiveReason) -> String {
+    let mut line = sanitize(&active.reason);
+    if let Some(at) = active.at {
+        line.push_str(&format!(" since {}", moment(at)));
+    }
+    if let Some(until) = active.until {
+        line.push_str(&format!(", until {}", moment(until)));
+    }
+    if let Some(detail) = &active.detail {
+        line.push_str(&format!(": {}", sanitize(detail)));
+    }
+    line
+}
 
 /// List the suppressed addresses.
 ///
@@ -73,7 +87,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
 
 fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
     let rows = found.iter().map(|(recipient, standing)| {
-        [sanitize(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
+        [sanitize(recipient), standing.iter().map(reason_line).collect::<Vec<_>>().join("\n")]
     });
     Table::new([Column::text("suppressed address"), Column::text("reasons")]).with(rows)
 }
@@ -183,7 +197,7 @@ fn print(
     println!("{} {verdict}", sanitize(recipient.as_str()));
     for standing in &standing {
         let email = standing.email_id.as_ref().map(|email| format!(" (email {})", sanitize(email))).unwrap_or_default();
-        println!("  {}{email}", check::reason(standing));
+        println!("  {}{email}", reason_line(standing));
     }
     let lifted = stored.into_iter().flat_map(|stored| stored.suppression.records.iter());
     for (reason, record) in lifted.filter(|(_, record)| !record.suppresses()) {

@@ -20,6 +20,8 @@ use rebound_cli::operate::target::Target;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::commands::{CommandError, variable};
 
+pub(crate) use self::look::reason_line;
+
 /// List, show, add, remove, restore, import and export suppressed addresses.
 ///
 /// Every change by an operator is recorded for 400 days: who made it, when, and why.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{list, note};
 use crate::commands::target::TargetArguments;
-use crate::commands::timeline::{check_received, time};
+use crate::commands::time::{check_received, time};
 
 /// Suppress addresses again whose reasons webhooks lifted, for example after a contact sync that resubscribed everybody.
 ///

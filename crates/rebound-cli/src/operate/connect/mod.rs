@@ -76,7 +76,7 @@ pub enum ConnectError {
     SecretHidden,
     /// No readable webhook at Resend has this URL, and some webhooks can't be read.
     #[error(
-        "no webhook at Resend has this URL, but not every webhook could be read ({0}); look at it at Resend, under Webhooks, and delete it if it is not needed"
+        "no webhook at Resend has this URL, but one webhook could not be read ({0}); check it at Resend, under Webhooks, and delete it if it is not needed"
     )]
     UnreadWebhook(String),
     /// The URL is not a Rebound function URL.
@@ -173,7 +173,7 @@ pub async fn connect(
     }
     let arn = target.lookup("WEBHOOK_SECRET_ARN").await?;
     let resend = resend_of(target).await?;
-    if is_local(url) && !resend.is_local() {
+    if is_local(url) && !is_local(resend.base()) {
         return Err(ConnectError::OnlyHere(url.to_owned()));
     }
     // Before anything is changed: a webhook with a mistyped URL would be registered, and disabled after five days of failures.

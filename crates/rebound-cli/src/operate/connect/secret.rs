@@ -28,7 +28,7 @@ pub enum SecretStoreError {
         why: String,
     },
     /// The secret's value is not a JSON object.
-    #[error("the secret {0} is not a JSON object, so its value is not Rebound's; it was not changed")]
+    #[error("the secret {0} is not a JSON object, so Rebound did not write it; it was not changed")]
     NotJson(String),
 }
 

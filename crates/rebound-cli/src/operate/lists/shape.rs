@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_known_name_is_the_column_wherever_it_stands() {
+    fn the_best_known_column_name_wins_wherever_it_is() {
         let column = |names: &[&str]| column_of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(column(&["Address", "City", "E-Mail"]), Some(2), "a postal address comes after");
         assert_eq!(column(&["Email Address", "First Name"]), Some(0));

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rebound::policy::bounce::soft_bounced;
 use rebound::policy::brake::{Brake, Status};
 use rebound::policy::count::count;
 use rebound::policy::counting::{Counter, CounterTotals};
-use rebound::policy::soft_bounce::soft_bounced;
 use rebound::policy::suppression::Reason;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::event::Event;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brake_is_told_when_it_changes() {
+    fn a_brake_that_changes_needs_an_alert() {
         let open = Brake { status: Status::Open, volume: 1.0, reason: String::new(), until: None, warning: None };
         let slowed =
             Brake { status: Status::Slowed, volume: 0.0625, reason: "4 complaints".to_owned(), ..open.clone() };

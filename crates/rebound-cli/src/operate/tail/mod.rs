@@ -51,7 +51,7 @@ pub enum TailError {
         why: String,
     },
     /// The table has no stream.
-    #[error("the table {0} has no stream, and without a stream protect is not invoked either: deploy the stack again")]
+    #[error("the table {0} has no stream; without one, protect is not invoked: deploy the stack again")]
     NoStream(String),
     /// The stream can't be read.
     #[error("the stream of {table} can't be read: {why}{}", needed(why, STREAM_PERMISSIONS))]

@@ -263,7 +263,7 @@ async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
 }
 
 #[tokio::test]
-async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
+async fn an_address_without_a_dot_is_read_and_shown_with_its_line() {
     let service = ReceiveHarness::start().await;
     let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;

@@ -28,7 +28,7 @@ async fn a_file_of_local_after_a_space_is_no_address() {
 }
 
 #[tokio::test]
-async fn an_address_where_an_id_is_wanted_is_told_so() {
+async fn an_address_in_place_of_an_id_is_explained() {
     let service = ReceiveHarness::start().await;
     for arguments in [["timeline", "ann@example.com"], ["replay", "Ann <ann@example.com>"]] {
         let said = rebound(&service.aws, &arguments).await;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::policy::bounce::soft_bounced;
 use rebound::policy::counting::{DedupKey, EventMeta, increments};
-use rebound::policy::soft_bounce::{SoftBounces, soft_bounced};
+use rebound::policy::soft_bounce::SoftBounces;
 use rebound::policy::suppression::{ItemChange, Suppression, SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::{Campaign, CampaignTags};
 use rebound::resend::event::Event;

@@ -85,7 +85,7 @@ async fn simulate_says_that_the_shells_secret_is_wrong() {
 }
 
 #[tokio::test]
-async fn simulate_stops_when_dev_dies_and_says_what_stays() {
+async fn simulate_stops_when_dev_crashes_and_says_what_stays() {
     let dev = Dev::start().await;
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();
     let running =

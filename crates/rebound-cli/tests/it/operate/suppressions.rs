@@ -156,7 +156,7 @@ async fn a_time_of_the_future_disarms_no_address() {
 }
 
 #[tokio::test]
-async fn what_lapsed_or_will_lapse_is_added_for_good() {
+async fn an_expired_or_expiring_reason_is_added_for_good() {
     let service = ReceiveHarness::start().await;
     let list = "email,reason,at,until\n\
                 ann@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n\

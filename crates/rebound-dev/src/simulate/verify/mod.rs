@@ -46,7 +46,7 @@ pub enum VerifyError {
     Table(#[from] CallError),
     /// None of the accepted webhooks is stored: the tables do not belong to the function.
     #[error(
-        "none of the webhooks that were taken is in the table {0}: does it belong to the function at this URL? Name its target (--local, --stack, --region)"
+        "none of the accepted webhooks is in the table {0}, so it is not the table of the function at this URL; name the target of the function (--local, --stack, --region)"
     )]
     OtherTables(String),
     /// The policy is invalid.

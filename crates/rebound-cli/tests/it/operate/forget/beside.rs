@@ -178,7 +178,7 @@ fn first_meets(scene: &Scene, fault: Fault) {
 }
 
 #[tokio::test]
-async fn a_change_whose_answer_is_lost_is_told_and_noted_once() {
+async fn a_change_whose_response_is_lost_is_recorded_once() {
     let scene = Scene::start().await;
     let list = list(&scene.through_proxy);
     for (d, deed) in DEEDS.into_iter().enumerate() {
@@ -223,7 +223,7 @@ async fn notes_of_ann(scene: &Scene) -> usize {
 }
 
 #[tokio::test]
-async fn forget_is_noted_once_whatever_fails_and_if_it_dies() {
+async fn forget_is_recorded_once_whatever_fails_or_crashes() {
     for fault in faults() {
         let scene = Scene::start().await;
         first_meets(&scene, fault);

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::counting::{Counter, CounterTotals};
+use super::{Counter, CounterTotals};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, hours};
 
