@@ -67,7 +67,12 @@ impl Clock {
 
     /// The time on this clock after a span of real time.
     pub fn after(&self, span: Duration) -> UnixMillis {
-        self.now().plus(span.mul_f64(self.speed))
+        self.now().plus(self.covers(span))
+    }
+
+    /// The time that passes on this clock in a span of real time.
+    pub fn covers(&self, span: Duration) -> Duration {
+        span.mul_f64(self.speed)
     }
 
     /// The real duration of a time span on this clock.

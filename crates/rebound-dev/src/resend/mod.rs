@@ -1,5 +1,6 @@
 //! A stub of Resend's API, with the parts that Rebound and its tests call (<https://resend.com/docs/api-reference/introduction>): webhooks
-//! with secrets, deliveries and their log; suppressions; contacts; emails with idempotency keys.
+//! with secrets, deliveries and their log; suppressions; contacts; emails with idempotency keys. `GET /`, without a key, is the list of the
+//! accepted emails.
 //!
 //! - `access`: access control: user agents, keys, the rate limit.
 //! - `http`: requests, responses and pages.

@@ -156,9 +156,8 @@ impl Stage {
         what: &'static str,
         who: &str,
     ) -> Result<Option<FollowupRow>, CommandError> {
-        let (rows, recipient) = (env.scan("EVENTS_TABLE").await?, address(who));
-        let mut rows = rows.iter().filter_map(FollowupRow::from_item);
-        let row = rows.find(|row| row.recipient.as_ref().is_some_and(|known| known.as_str() == recipient));
+        let rows = env.email(&format!("{CAMPAIGN}-{who}")).await?;
+        let (row, recipient) = (rows.iter().find_map(FollowupRow::from_item), address(who));
         if let Some(row) = &row {
             let because = row.state.history.last().map(|line| line.why.clone()).unwrap_or_default();
             let at = at.to_text().get(11..16).unwrap_or_default().to_owned();
