@@ -168,11 +168,13 @@ class Deploying(Case):
         for arguments, parameters, told in [
             ([], "AlertMail=ann@example.com", "did you mean AlertEmail?"),
             ([], "nonsense", "not a valid format"),
+            ([], "Followups=send", "needs Consent=on"),
             (["--stack", "a_b"], "", "can't be a stack's name"),
             (["--stack", "x" * 57], "", "56 at most"),
         ]:
             self.assertIn(told, self.says("deploy", *arguments, parameters=parameters))
-        self.make_stack()
+        self.make_stack(parameters=[("Followups", "send"), ("Consent", "on")])
+        self.assertIn("needs Consent=on", self.says("deploy", parameters="Consent=off"))
         with mock.patch.object(deploy.Aws, "stack", return_value={"StackStatus": "ROLLBACK_COMPLETE"}):
             self.assertIn("make delete STACK=rebound", self.says("deploy"))
         self.assertEqual(self.ran, [])

@@ -247,6 +247,13 @@ def name_of_stack(arguments, command):
     return name
 
 
+def check_rule(stack, parameters, template):
+    """Says what CloudFormation would say after the build: without unsubscribe links nothing is sent."""
+    after = lambda name: parameters.get(name) or current(stack, name) or template["Parameters"][name]["Default"]
+    if after("Followups") == "send" and after("Consent") != "on":
+        stop(template["Rules"]["SendingNeedsUnsubscribeLinks"]["Assertions"][0]["AssertDescription"])
+
+
 def package(arguments):
     whole = template()
     parameters = overrides("build", list(whole["Parameters"]))
@@ -262,6 +269,7 @@ def deploy(arguments):
     stack = aws.stack(name)
     if stack and stack["StackStatus"] == "ROLLBACK_COMPLETE":
         stop(f"the stack {name} could not be created the last time; its events in CloudFormation say why. Remove it, and deploy again: make delete STACK={name}")
+    check_rule(stack, parameters, whole)
     tables = {} if stack else tables_that_stayed(aws, name, whole)
     if tables:
         agree_to_take_in(tables, name, is_asked)
