@@ -293,8 +293,9 @@ pub async fn poll(
     Ok(pollers)
 }
 
-/// Invokes each scheduled function at the template's interval, by `clock`; `protect` at the real interval `tick`, if there is one. A
-/// function is invoked once at a time, and at most once in 200 real milliseconds. A function for which `invoke` returns `None` is left out.
+/// Invokes each scheduled function at the template's interval, by `clock`; `protect` at the real interval `tick`, if
+/// there is one. A function is invoked once at a time, and at most once in 200 real milliseconds. A function for which
+/// `invoke` returns `None` is left out.
 pub fn schedule(
     clock: Clock,
     tick: Option<Duration>,

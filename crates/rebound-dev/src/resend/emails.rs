@@ -52,7 +52,7 @@ impl Emails {
         }
     }
 
-    /// The accepted emails, the oldest first: `most` of them, after the first `after`. This page is the stub's own, not Resend's.
+    /// The accepted emails, the oldest first: `most` of them, after the first `after`. Resend has no such page.
     pub(super) fn accepted_page(&self, api_request: &ResendRequest<'_>) -> ResendResponse {
         let number = |name: &str| api_request.query.get(name).and_then(|text| text.parse::<usize>().ok());
         let accepted =

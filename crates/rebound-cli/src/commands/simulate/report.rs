@@ -91,7 +91,8 @@ fn print_json(story: &Scenario, sent: &SendReport, findings: &Result<VerifyRepor
             "verdicts": findings.verdicts, "decisions": findings.decisions, "published": findings.published, "repeats": findings.repeats,
             "followups": {
                 "sent": findings.followups.sent, "dropped": findings.followups.dropped,
-                "unknown": findings.followups.unknown, "waiting": findings.followups.waiting, "accepted": findings.accepted,
+                "unknown": findings.followups.unknown, "waiting": findings.followups.waiting,
+                "accepted": findings.accepted,
             },
             "counted_after_s": findings.counted_after.as_secs_f64(), "judged_after_s": findings.judged_after.as_secs_f64(),
         })

@@ -25,7 +25,7 @@ const SEND: [(&str, &str); 3] = [
     ("POLICY", r#"{"followups": {"quiet_from": 0, "quiet_until": 0}}"#),
 ];
 
-/// What the stub of Resend accepted.
+/// The emails that the stub of Resend accepted.
 async fn accepted(dev: &Dev) -> Vec<AcceptedEmail> {
     let url = dev.variables()["RESEND_BASE_URL"].clone();
     serde_json::from_str(&reqwest::get(&url).await.unwrap().text().await.unwrap()).unwrap()

@@ -116,7 +116,7 @@ impl ScenarioVerifier<'_> {
         report.accepted = Some(known.len());
     }
 
-    /// The expected counters with those of the follow-ups: each is an email of the campaign, and its webhooks are counted.
+    /// The expected counters with those of the follow-ups, which are emails of the campaign, too.
     pub(super) async fn with_followups(&self, expected: &BrakeInput) -> Result<BrakeInput, CallError> {
         let mut cohorts: BTreeMap<Cohort, CounterTotals> = expected.cohorts.iter().cloned().collect();
         let timeline = Timeline::new(self.calls.clone(), self.table(tables::EVENTS));
