@@ -28,6 +28,10 @@ const SPEED: f64 = 120.0;
 const BEGIN: Duration = Duration::from_secs(110);
 const SPREAD: Duration = Duration::from_secs(120);
 
+/// Time in which all could be sent, and the minimum rate, in requests a second.
+const SENDING: Duration = Duration::from_secs(60);
+const MIN_RATE: f64 = 4.0;
+
 /// Number of kills. After one, the lock of `act` is held for up to 55 s, and a try that was unclear ends after 23 hours
 /// of the clock.
 const KILLS: u32 = 3;
@@ -87,7 +91,7 @@ pub(crate) async fn send(
     let rows = store(service)?.rows(&open).await?;
     eprintln!("{} follow-ups are sent now", rows.len());
     service.kill().await?;
-    service.speed_up(SPEED);
+    service.speed_up(SPEED, (rows.len() as f64 / SENDING.as_secs_f64()).max(MIN_RATE));
     start(service, resend).await?;
     let mut dice = fastrand::Rng::with_seed(arguments.seed);
     let moment = |dice: &mut fastrand::Rng| BEGIN + SPREAD.mul_f64(dice.f64());

@@ -130,6 +130,7 @@ async fn main() -> Result<ExitCode, BoxError> {
         seed: arguments.seed,
         resend: resend.url(),
         clock: 1.0,
+        rate: 4.0,
     })?;
     service.start().await?;
     let watched = WatcherMessage {

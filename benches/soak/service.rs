@@ -16,10 +16,9 @@ use tokio::process::{Child, Command};
 use crate::{BoxError, RESEND_KEY};
 
 /// Follow-ups are sent, at every time of the day, and without limits.
-const FOLLOWUPS: [(&str, &str); 5] = [
+const FOLLOWUPS: [(&str, &str); 4] = [
     ("FOLLOWUPS", "send"),
     ("FOLLOWUPS_PER_DAY", "100000000"),
-    ("RESEND_RATE", "4"),
     ("CLAUDE_DAILY_BUDGET_USD", "100000"),
     ("POLICY", r#"{"followups": {"quiet_from": 0, "quiet_until": 0}}"#),
 ];
@@ -45,6 +44,8 @@ pub(crate) struct Setting {
     pub(crate) resend: String,
     /// Speed of the clock.
     pub(crate) clock: f64,
+    /// Rate of requests to Resend, per second.
+    pub(crate) rate: f64,
 }
 
 /// The process, with the statistics of its predecessors.
@@ -116,6 +117,7 @@ impl Service {
         // Without the shell's variables, which may name a real account.
         command.env_clear().env("NO_COLOR", "1").envs(FOLLOWUPS).arg("dev").arg("--claude-stub");
         command.env("RESEND_BASE_URL", &setting.resend).env("RESEND_API_KEY", RESEND_KEY);
+        command.env("RESEND_RATE", setting.rate.to_string());
         if setting.clock != 1.0 {
             command.args(["--clock", &setting.clock.to_string()]);
         }
@@ -146,9 +148,9 @@ impl Service {
         Ok(())
     }
 
-    /// Sets the speed of the clock from the next start on.
-    pub(crate) fn speed_up(&mut self, speed: f64) {
-        self.setting.clock = speed;
+    /// Sets the speed of the clock, and the rate of requests to Resend, from the next start on.
+    pub(crate) fn speed_up(&mut self, speed: f64, rate: f64) {
+        (self.setting.clock, self.setting.rate) = (speed, rate.min(1_000.0));
     }
 
     /// Kills it with SIGKILL.
