@@ -7,6 +7,7 @@ DYNAMODB ?= 127.0.0.1:8000
 CONSENT ?= 127.0.0.1:9001
 FUNCTION ?= receive
 EVENT ?= email.bounced
+CLOCK ?= 1
 RATE ?= 300
 EVENTS ?= 1000000
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -95,8 +96,8 @@ deps: ## build the functions, and write the list of crates in each of them to do
 fmt: ## format the code
 	cargo fmt
 
-dev: ## run the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001
-	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB) --consent $(CONSENT)
+dev: ## run the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001 CLOCK=600; FOLLOWUPS=send make dev sends follow-ups, to a stub of Resend
+	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB) --consent $(CONSENT) --clock $(CLOCK)
 
 watch: $(BIN)/cargo-lambda ## run the real functions with `cargo lambda watch`, on the embedded AWS, which invokes them as Lambda would
 	@cargo build --package rebound-dev
@@ -106,11 +107,12 @@ watch: $(BIN)/cargo-lambda ## run the real functions with `cargo lambda watch`, 
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
 	echo "unsubscribe links: http://$(CONSENT)/u/TOKEN; make invoke FUNCTION=consent EVENT=visit has one"; \
+	echo "what was sent: GET $$(sed -n 's/^RESEND_BASE_URL=//p' .local/aws.env), a stub of Resend; FOLLOWUPS=send sends follow-ups to it"; \
 	echo "what was published: GET $$(sed -n 's/^AWS_ENDPOINT_URL_SNS=//p' .local/aws.env)"; \
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch` with a sample: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch` with a sample: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click, FUNCTION=act EVENT=tick
 	@mkdir -p .local
 	@if [ $(FUNCTION) = receive ] || [ $(FUNCTION) = consent ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
@@ -167,7 +169,7 @@ bench-protect: ## measure protect on 100,000 delivered events, in DynamoDB units
 bench-latency: ## measure the time from a complaint to its alert, and of an opt-out, in the service of `make dev`
 	cargo run --release --package rebound-bench --bin bench-stream -- latency
 
-soak: ## send many webhooks to a service that is killed repeatedly, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
+soak: ## send many webhooks to a service that is killed repeatedly, and whose calls fail, and check the follow-ups that are sent: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
 	cargo build --profile tools --package rebound-dev --package rebound-bench --bin rebound-dev --bin bench-soak
 	@$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK) $(AS_JSON)
 

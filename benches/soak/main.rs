@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a command prints")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails, fails"))]
 
+mod followups;
 mod memory;
 mod report;
 mod service;
@@ -23,16 +24,21 @@ use rebound::store::client::RetryClient;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::progress::on_ctrl_c;
+use rebound_dev::resend::LocalResend;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
 use rebound_dev::simulate::scenario::Scenario;
 use rebound_dev::simulate::send::{SendOptions, SendReport, send};
 use rebound_dev::simulate::verify::{VerifyOptions, VerifyReport, verify};
 
+use self::followups::FollowupResult;
 use self::memory::Phase;
 use self::service::{ServiceProcess, Setting};
 use self::watch::{Observations, ServiceWatch};
 
 type BoxError = Box<dyn Error>;
+
+/// The API key of the stub of Resend.
+const RESEND_KEY: &str = "soak";
 
 /// Sends very many webhooks to `rebound dev` while it is killed repeatedly and its DynamoDB calls fail. Checks that
 /// nothing is lost, duplicated or wrong, and that its memory does not grow.
@@ -40,8 +46,9 @@ type BoxError = Box<dyn Error>;
 /// It starts `rebound dev` as a separate process, on a file, and sends it the webhooks of `rebound simulate --chaos
 /// all`. At random times it kills the process with SIGKILL and restarts it on the same file. In the last part the
 /// process is not killed, so that it lives long enough to measure its memory; its calls still fail. At the end
-/// everything is verified as `rebound simulate` does. Exits with 0 if nothing is lost, duplicated or wrong, else with
-/// 1.
+/// everything is verified as `rebound simulate` does. Then the follow-ups that a stub of Claude decided are sent to a
+/// stub of Resend, on a fast clock, while a third of the recipients unsubscribe: each is accepted at most once, and none
+/// after a stop. Exits with 0 if nothing is lost, duplicated or wrong, else with 1.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -92,6 +99,7 @@ struct SoakResult {
     sent: SendReport,
     findings: VerifyReport,
     recorded: Observations,
+    followups: FollowupResult,
     bytes: u64,
 }
 
@@ -109,6 +117,9 @@ async fn main() -> Result<ExitCode, BoxError> {
         folder.join("dev.log").display()
     );
     let requests = chaos::requests(&scenario, Chaos::ALL);
+    // Outside of the process that is killed, as Resend is.
+    let resend = LocalResend::start(RESEND_KEY).await?;
+    followups::make_unreliable(&resend, arguments.seed);
     let mut service = ServiceProcess::new(Setting {
         program: program(&arguments)?,
         folder: folder.clone(),
@@ -117,6 +128,9 @@ async fn main() -> Result<ExitCode, BoxError> {
         redeliver: arguments.redeliver,
         settle: arguments.settle,
         seed: arguments.seed,
+        resend: resend.url(),
+        clock: 1.0,
+        rate: 4.0,
     })?;
     service.start().await?;
     let watched = WatcherMessage {
@@ -142,7 +156,8 @@ async fn main() -> Result<ExitCode, BoxError> {
     let (url, env_file) = (service.url(), service.env_file());
     let (recorded, simulated) = {
         let mut watching = std::pin::pin!(watch.run(&mut service));
-        let mut simulating = std::pin::pin!(simulate(&arguments, &scenario, &requests, url, env_file, &watched));
+        let mut simulating =
+            std::pin::pin!(simulate(&arguments, &scenario, &requests, url, env_file, &resend, &watched));
         tokio::select! {
             // Before the end, this finishes only if the process cannot be restarted.
             recorded = &mut watching => (recorded, Err("`rebound dev` is gone".into())),
@@ -152,18 +167,21 @@ async fn main() -> Result<ExitCode, BoxError> {
             }
         }
     };
-    let bytes = service.bytes();
-    service.stop().await;
-    let recorded = recorded?;
+    let (recorded, bytes) = (recorded?, service.bytes());
     let (sent, findings) = simulated?;
-    let outcome = SoakResult { sent, findings, recorded, bytes };
+    let followups = followups::send(&arguments, &mut service, &resend).await?;
+    service.stop().await;
+    let outcome = SoakResult { sent, findings, recorded, followups, bytes };
     report::print(&arguments, &scenario, requests.len(), &outcome);
     Ok(if outcome.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl SoakResult {
     fn is_right(&self) -> bool {
-        self.findings.is_right() && self.sent.wrong_answers + self.sent.not_taken == 0 && self.recorded.own_deaths == 0
+        self.findings.is_right()
+            && self.sent.wrong_answers + self.sent.not_taken == 0
+            && self.recorded.own_deaths == 0
+            && self.followups.faults.is_empty()
     }
 }
 
@@ -207,6 +225,7 @@ async fn simulate(
     requests: &[Request],
     url: String,
     env_file: PathBuf,
+    resend: &LocalResend,
     watched: &WatcherMessage,
 ) -> Result<(SendReport, VerifyReport), BoxError> {
     let sending = SendOptions {
@@ -220,7 +239,8 @@ async fn simulate(
     let sent = send(scenario, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await?;
     watched.enter(Phase::Verifying);
     // Read now: the addresses of the stubs change with every start.
-    let variables = rebound_dev::read_env_file(&env_file)?;
+    let mut variables = rebound_dev::read_env_file(&env_file)?;
+    variables.insert("RESEND_BASE_URL".to_owned(), resend.url());
     let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
     let calls = RetryClient::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));
     let options = VerifyOptions {
@@ -228,6 +248,7 @@ async fn simulate(
         then: Duration::from_secs(5),
         knows_verdicts: false,
         deaths: true,
+        keeps_emails: true,
     };
     let done = |what: &'static str, number: usize| {
         if !what.is_empty() {

@@ -19,7 +19,7 @@ pub(crate) fn print(arguments: &Arguments, scenario: &Scenario, requests: usize,
     for line in plot(&outcome.recorded.samples) {
         println!("{line}");
     }
-    for wrong in outcome.sent.wrong.iter().chain(&outcome.findings.faults) {
+    for wrong in outcome.sent.wrong.iter().chain(&outcome.findings.faults).chain(&outcome.followups.faults) {
         println!("FAULT {}", wrong.chars().filter(|c| !c.is_control()).collect::<String>());
     }
 }
@@ -29,7 +29,7 @@ fn table(rows: Vec<[String; 2]>) -> Table {
 }
 
 fn rows(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &SoakResult) -> Vec<[String; 2]> {
-    let SoakResult { sent, findings, recorded, bytes } = outcome;
+    let SoakResult { sent, findings, recorded, followups, bytes } = outcome;
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |what: &str, number: String| rows.push([what.to_owned(), number]);
     row("webhooks", findings_total(outcome).to_string());
@@ -70,6 +70,16 @@ fn rows(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &S
     row("LOST", findings.lost.to_string());
     row("DOUBLED", findings.doubled.to_string());
     row("WRONG", findings.wrong.to_string());
+    row("follow-ups decided", followups.decided.to_string());
+    for (status, number) in &followups.statuses {
+        row(&format!("    {status}"), number.to_string());
+    }
+    row("    accepted by Resend, each once", followups.accepted.to_string());
+    row("recipients who unsubscribed meanwhile", followups.stopped.to_string());
+    row("    of them got the follow-up before", followups.sent_before.to_string());
+    row("kills while follow-ups were sent", followups.kills.to_string());
+    row("seconds of that part", format!("{:.0}", followups.seconds));
+    row("WRONG FOLLOW-UPS", followups.faults.len().to_string());
     row("MiB of files in the end", (bytes / 1_048_576).to_string());
     let own = |phase: Phase| {
         let of = recorded.samples.iter().filter(move |sample| sample.phase == phase);
@@ -98,7 +108,7 @@ fn back(starts: &[Duration]) -> f64 {
 }
 
 fn as_json(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &SoakResult) -> Value {
-    let SoakResult { sent, findings, recorded, bytes } = outcome;
+    let SoakResult { sent, findings, recorded, followups, bytes } = outcome;
     let samples: Vec<Value> = recorded
         .samples
         .iter()
@@ -128,6 +138,11 @@ fn as_json(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome:
         "published": findings.published, "repeats": findings.repeats,
         "wrong_answers": sent.wrong_answers, "not_taken": sent.not_taken,
         "lost": findings.lost, "doubled": findings.doubled, "wrong": findings.wrong,
+        "followups": {
+            "decided": followups.decided, "statuses": followups.statuses, "accepted": followups.accepted,
+            "stopped": followups.stopped, "sent_before": followups.sent_before, "kills": followups.kills,
+            "seconds": followups.seconds, "faults": followups.faults,
+        },
         "found": sent.wrong.iter().chain(&findings.faults).collect::<Vec<_>>(),
         "bytes": bytes, "flat": flat, "samples": samples,
     })

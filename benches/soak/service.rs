@@ -13,7 +13,15 @@ use rebound_dev::FAULTS_URL;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::BoxError;
+use crate::{BoxError, RESEND_KEY};
+
+/// Follow-ups are sent, at every time of the day, and without limits.
+const FOLLOWUPS: [(&str, &str); 4] = [
+    ("FOLLOWUPS", "send"),
+    ("FOLLOWUPS_PER_DAY", "100000000"),
+    ("CLAUDE_DAILY_BUDGET_USD", "100000"),
+    ("POLICY", r#"{"followups": {"quiet_from": 0, "quiet_until": 0}}"#),
+];
 
 /// Number of log lines that an error repeats.
 const LINES_OF_LOG: usize = 3;
@@ -32,6 +40,12 @@ pub(crate) struct Setting {
     pub(crate) redeliver: f64,
     pub(crate) settle: f64,
     pub(crate) seed: u64,
+    /// The URL of Resend.
+    pub(crate) resend: String,
+    /// Speed of the clock.
+    pub(crate) clock: f64,
+    /// Rate of requests to Resend, per second.
+    pub(crate) rate: f64,
 }
 
 /// The process, with the statistics of its predecessors.
@@ -101,7 +115,12 @@ impl ServiceProcess {
         let setting = &self.setting;
         let mut command = Command::new(&setting.program);
         // Without the shell's variables, which may name a real account.
-        command.env_clear().env("NO_COLOR", "1").arg("dev");
+        command.env_clear().env("NO_COLOR", "1").envs(FOLLOWUPS).arg("dev").arg("--claude-stub");
+        command.env("RESEND_BASE_URL", &setting.resend).env("RESEND_API_KEY", RESEND_KEY);
+        command.env("RESEND_RATE", setting.rate.to_string());
+        if setting.clock != 1.0 {
+            command.args(["--clock", &setting.clock.to_string()]);
+        }
         command.args(["--listen", &listen, "--dynamodb", &dynamodb, "--consent", "127.0.0.1:0"]);
         command.arg("--data").arg(setting.folder.join("soak.db"));
         command.arg("--env-file").arg(&env_file);
@@ -127,6 +146,11 @@ impl ServiceProcess {
         self.born = Instant::now();
         self.starts.push(began.elapsed());
         Ok(())
+    }
+
+    /// Sets the speed of the clock, and the rate of requests to Resend, from the next start on.
+    pub(crate) fn speed_up(&mut self, speed: f64, rate: f64) {
+        (self.setting.clock, self.setting.rate) = (speed, rate.min(1_000.0));
     }
 
     /// Kills it with SIGKILL.

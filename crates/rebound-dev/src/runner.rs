@@ -67,7 +67,12 @@ impl Clock {
 
     /// The time on this clock after a span of real time.
     pub fn after(&self, span: Duration) -> UnixMillis {
-        self.now().plus(span.mul_f64(self.speed))
+        self.now().plus(self.covers(span))
+    }
+
+    /// The time that passes on this clock in a span of real time.
+    pub fn covers(&self, span: Duration) -> Duration {
+        span.mul_f64(self.speed)
     }
 
     /// The real duration of a time span on this clock.
@@ -288,8 +293,9 @@ pub async fn poll(
     Ok(pollers)
 }
 
-/// Invokes each scheduled function at the template's interval, by `clock`; `protect` at the real interval `tick`, if there is one. A
-/// function is invoked once at a time, and at most once in 200 real milliseconds. A function for which `invoke` returns `None` is left out.
+/// Invokes each scheduled function at the template's interval, by `clock`; `protect` at the real interval `tick`, if
+/// there is one. A function is invoked once at a time, and at most once in 200 real milliseconds. A function for which
+/// `invoke` returns `None` is left out.
 pub fn schedule(
     clock: Clock,
     tick: Option<Duration>,

@@ -106,6 +106,26 @@ async fn the_demo_shows_an_opt_out_and_a_reset_that_may_still_go() {
 }
 
 #[tokio::test]
+async fn the_demo_sends_two_follow_ups_and_none_after_a_no() {
+    let json = rebound(&["demo", "--json"]).output().await.unwrap();
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let followups = &report["followups"];
+    let steps = followups["steps"].as_array().unwrap().iter();
+    let last = |who: &str| {
+        let of_person = steps.clone().filter(|step| step["recipient"] == format!("{who}@readers.example"));
+        of_person.map(|step| step["status"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(last("kim"), ["due", "sent"]);
+    assert_eq!(last("lou"), ["due", "dropped"]);
+    assert_eq!(last("mia"), ["due", "sending", "dropped"]);
+    assert_eq!(last("nik"), ["due", "due", "sent"]);
+    assert_eq!(followups["accepted"], json!(["kim@readers.example", "nik@readers.example"]));
+    let headers = &followups["request"]["headers"];
+    assert_eq!(headers["In-Reply-To"], "<crocus-news-kim@email.amazonses.com>");
+    assert_eq!((&headers["References"], &report["ok"]), (&headers["In-Reply-To"], &json!(true)));
+}
+
+#[tokio::test]
 async fn the_demo_shows_what_protect_did_by_stream_and_by_tick() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();

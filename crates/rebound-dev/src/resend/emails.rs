@@ -59,6 +59,14 @@ impl Emails {
         }
     }
 
+    /// The accepted emails, the oldest first: `most` of them, after the first `after`. Resend has no such page.
+    pub(super) fn accepted_page(&self, api_request: &ResendRequest<'_>) -> ResendResponse {
+        let number = |name: &str| api_request.query.get(name).and_then(|text| text.parse::<usize>().ok());
+        let accepted =
+            self.accepted.iter().skip(number("after").unwrap_or(0)).take(number("most").unwrap_or(usize::MAX));
+        ok(json!(accepted.collect::<Vec<_>>()))
+    }
+
     fn send(&mut self, api_request: &ResendRequest<'_>, suppressions: &ListedSuppressions) -> ResendResponse {
         if api_request.idempotency_key.is_some_and(|key| !(1..=MAX_KEY_LENGTH).contains(&key.chars().count())) {
             return error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.");

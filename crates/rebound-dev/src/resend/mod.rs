@@ -1,6 +1,8 @@
 //! A stub of Resend's API, with the parts that Rebound and its tests call (<https://resend.com/docs/api-reference/introduction>): webhooks
 //! with secrets, deliveries and their log; suppressions; contacts; emails with idempotency keys.
 //!
+//! `GET /`, without a key, lists the accepted emails. Resend has no such page.
+//!
 //! - `access`: access control: user agents, keys, the rate limit.
 //! - `http`: requests, responses and pages.
 //! - `state`: all data, and the routing of requests.
@@ -215,8 +217,8 @@ impl LocalResend {
         self.state().emails.keys.memory = memory;
     }
 
-    /// Delivers events about each email that is accepted from now on to this endpoint, signed with this secret, and retries failed
-    /// deliveries as Resend does. The API does not list this webhook.
+    /// Delivers events about each email that is accepted from now on to this endpoint, signed with this secret, and
+    /// retries failed deliveries as Resend does. The API does not list this webhook.
     pub fn report_to(&self, endpoint: &str, secret: &str) {
         let mut state = self.state();
         let now = state.now();

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use rebound::time::UnixMillis;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// An email that the stub accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct AcceptedEmail {
     /// Its id.
     pub id: String,
@@ -16,11 +17,19 @@ pub struct AcceptedEmail {
     pub idempotency_key: Option<String>,
     /// Time by the stub's clock.
     pub at: UnixMillis,
-    /// Real time.
+    /// Real time. Not on the stub's page.
+    #[serde(skip, default = "Instant::now")]
     pub moment: Instant,
 }
 
 impl AcceptedEmail {
+    /// The value of a tag.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        let tags = self.request.get("tags")?.as_array()?.iter();
+        tags.filter(|tag| tag.get("name").and_then(Value::as_str) == Some(name))
+            .find_map(|tag| tag.get("value")?.as_str())
+    }
+
     /// The bodies of the events that follow, with their types: the email was sent and delivered, or suppressed.
     pub(super) fn events(&self, last_event: &str) -> Vec<(&'static str, String)> {
         let types: &[&str] = match last_event {

@@ -130,6 +130,9 @@ impl ResendState {
     }
 
     fn answer(&mut self, request: &Request<Bytes>) -> ResendResponse {
+        if (request.method(), request.uri().path()) == (&Method::GET, "/") {
+            return self.emails.accepted_page(&ResendRequest::read(request, self.now()));
+        }
         if let Some(refused) = self.access.refuse(request) {
             return refused;
         }

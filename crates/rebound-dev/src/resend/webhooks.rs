@@ -185,7 +185,7 @@ impl Webhooks {
         });
     }
 
-    /// The webhooks for an event about an accepted email. If a listed webhook has the endpoint, it gets each event once.
+    /// The webhooks for an event about an accepted email. An endpoint that a listed webhook has, too, gets it once.
     pub(super) fn for_reports(&mut self, event_type: &str) -> impl Iterator<Item = &mut ResendWebhook> {
         let mut wanting: Vec<&mut ResendWebhook> = self.all.iter_mut().filter(|hook| hook.wants(event_type)).collect();
         let report = self.report.as_mut();

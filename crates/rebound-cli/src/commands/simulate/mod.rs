@@ -32,7 +32,8 @@ use crate::commands::target::TargetArguments;
 /// Some contacts unsubscribe and subscribe again. Some emails have several recipients, and one of these bounces.
 /// The same seed makes the same campaign.
 /// If the command can read the tables (--local, or credentials for the stack), it then checks that the results are correct:
-/// each webhook is stored once, byte for byte; the right addresses are suppressed, and no others; every count, brake, alert and verdict is correct.
+/// each webhook is stored once, byte for byte; the right addresses are suppressed, and no others;
+/// every count, brake, alert and verdict is correct; each follow-up that Rebound sends is sent once, and none to a recipient who complained or unsubscribed before.
 /// Exits with 0 if everything is correct, with 1 if something is wrong, and with 2 if the check was not possible.
 ///
 /// The rows stay in the tables as long as events are kept. All addresses are of example.com, and no email is sent.
@@ -170,6 +171,7 @@ async fn check_tables(
         then: if target.is_local() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
         deaths: arguments.deaths,
+        keeps_emails: !arguments.deaths,
     };
     let progress = RefCell::new(output::steps());
     let done = |what: &'static str, number: usize| {

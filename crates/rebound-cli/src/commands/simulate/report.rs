@@ -69,6 +69,10 @@ fn table_of_findings(findings: &VerifyReport) -> Table {
         ("complaints with exactly one alert", findings.alerts),
         ("opens and clicks with a verdict", findings.verdicts),
         ("decisions", findings.decisions),
+        ("follow-ups sent, each once", findings.followups.sent),
+        ("follow-ups dropped", findings.followups.dropped),
+        ("follow-ups of which it is not known, with an alert", findings.followups.unknown),
+        ("follow-ups not due yet", findings.followups.waiting),
     ];
     let columns = [Column::text("in the tables"), Column::number("")];
     Table::new(columns).with(rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
@@ -85,6 +89,11 @@ fn print_json(story: &Scenario, sent: &SendReport, findings: &Result<VerifyRepor
             "stored": findings.stored, "refused": findings.refused, "addresses": findings.addresses,
             "suppressed": findings.suppressed, "numbers": findings.numbers, "alerts": findings.alerts,
             "verdicts": findings.verdicts, "decisions": findings.decisions, "published": findings.published, "repeats": findings.repeats,
+            "followups": {
+                "sent": findings.followups.sent, "dropped": findings.followups.dropped,
+                "unknown": findings.followups.unknown, "waiting": findings.followups.waiting,
+                "accepted": findings.accepted,
+            },
             "counted_after_s": findings.counted_after.as_secs_f64(), "judged_after_s": findings.judged_after.as_secs_f64(),
         })
     });

@@ -17,6 +17,7 @@ mod permissions;
 mod replay;
 mod restore;
 mod scheduled;
+mod sending;
 mod simulate;
 mod slips;
 mod snippets;
@@ -109,7 +110,11 @@ impl Dev {
 
     /// The same, with these variables of the shell.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), variables, &[]).await
+    }
+
+    /// The same, with its files in this folder, and with these options.
+    pub(crate) async fn start_in(folder: tempfile::TempDir, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let file = folder.path().join("dev.env");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
         command.args([
@@ -125,8 +130,10 @@ impl Dev {
             "--redeliver",
             "0.3",
         ]);
-        command.arg("--env-file").arg(&file).env_clear().envs(variables.iter().copied());
+        command.args(options).arg("--env-file").arg(&file).env_clear().envs(variables.iter().copied());
         command.stdout(Stdio::null()).stderr(Stdio::null());
+        // The file of a `dev` that was killed before.
+        let _ = std::fs::remove_file(&file);
         let child = command.kill_on_drop(true).spawn().unwrap();
         for _ in 0..600 {
             if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {

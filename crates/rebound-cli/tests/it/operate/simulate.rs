@@ -137,7 +137,8 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     assert_eq!((sent.wrong_answers, sent.not_taken), (0, 0), "{:?}", sent.wrong);
     let look_as = async |patience: u64, deaths: bool| -> VerifyReport {
         let patience = Duration::from_secs(patience);
-        let looking = VerifyOptions { patience, then: Duration::from_millis(100), knows_verdicts: true, deaths };
+        let then = Duration::from_millis(100);
+        let looking = VerifyOptions { patience, then, knows_verdicts: true, deaths, keeps_emails: true };
         verify(place.calls(Duration::from_secs(600)), place.variables(), &story, &requests, looking, |_, _| {})
             .await
             .unwrap()

@@ -3,6 +3,7 @@
 mod calls;
 mod door;
 mod lists;
+mod reports;
 
 use std::sync::{Arc, Mutex};
 

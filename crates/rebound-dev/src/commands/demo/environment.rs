@@ -17,7 +17,9 @@ use rebound::protect::{Protector, TickReport};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::Item;
+use rebound::store::client::RetryClient;
 use rebound::store::tables::TABLES;
+use rebound::store::timeline::Timeline;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -177,6 +179,13 @@ impl DemoEnvironment {
     pub(super) async fn scan(&self, variable: &str) -> Result<Vec<Item>, CommandError> {
         let table = self.aws.variable(variable).unwrap_or_default();
         Ok(self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await?)
+    }
+
+    /// The rows of an email.
+    pub(super) async fn email(&self, email_id: &str) -> Result<Vec<Item>, CommandError> {
+        let calls = RetryClient::new(self.dynamodb.clone(), Instant::now() + TIMEOUT);
+        let table = self.aws.variable("EVENTS_TABLE").unwrap_or_default();
+        Ok(Timeline::new(calls, table).all(email_id).await?)
     }
 
     /// All items of all tables, by table and key.

@@ -1,4 +1,4 @@
-//! The part about `act`: it sends two follow-ups, one of them after the night, and none after a complaint or an opt-out.
+//! The part about `act`: it sends two follow-ups, one of them after the night, and none after a no.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ pub(super) struct FollowupReport {
     pub(super) request: Value,
 }
 
-/// The functions of this part, with one clock.
-struct Stage {
+/// The function `act`, the stub of Resend, and their clock.
+struct ActDemo {
     clock: Arc<AtomicI64>,
     resend: LocalResend,
     actor: Actor,
@@ -88,11 +88,11 @@ pub(super) async fn show(env: &mut DemoEnvironment, claude: &ClaudeStub) -> Resu
     };
     let engager = Arc::new(Engager::from_environment(variable)?);
     let actor = Actor::from_environment(variable)?;
-    let mut stage = Stage { clock, resend, actor, steps: Vec::new() };
+    let mut demo = ActDemo { clock, resend, actor, steps: Vec::new() };
 
     decide(env, &engager, midnight).await?;
     for (who, decided) in CLICKS {
-        let row = stage.note(env, at(decided), "the decision after a click", who).await?;
+        let row = demo.note(env, at(decided), "the decision after a click", who).await?;
         let due = at(decided + hours(4));
         // The clock of the decision goes on.
         let well = row.is_some_and(|row| {
@@ -104,43 +104,43 @@ pub(super) async fn show(env: &mut DemoEnvironment, claude: &ClaudeStub) -> Resu
     let other = DemoEmail::alone(&format!("{CAMPAIGN}-another-email"), &address("lou"), UnixMillis::now());
     env.post(vec![other.event("email.complained", UnixMillis::now())]).await?;
     let evening = at(minutes(20 * 60 + 5));
-    stage.act(evening).await;
-    let kim = stage.note(env, evening, "act, 5 minutes after it is due", "kim").await?;
+    demo.act(evening).await;
+    let kim = demo.note(env, evening, "act, 5 minutes after it is due", "kim").await?;
     env.check(is(kim, FollowupStatus::Sent), "the first follow-up is not sent");
-    let lou = stage.note(env, evening, "act, after a complaint", "lou").await?;
+    let lou = demo.note(env, evening, "act, after a complaint", "lou").await?;
     env.check(is_dropped(lou, false), "a follow-up to a recipient who complained is not dropped");
 
     let failing = AtomicBool::new(true);
-    stage.resend.plan(move |method, _| {
+    demo.resend.plan(move |method, _| {
         let fails = method == "POST" && failing.swap(false, Ordering::SeqCst);
         fails.then_some(ResendBehaviour::Status(500))
     });
     let first_try = at(minutes(20 * 60 + 15));
-    stage.act(first_try).await;
-    let mia = stage.note(env, first_try, "act: Resend answers 500", "mia").await?;
+    demo.act(first_try).await;
+    let mia = demo.note(env, first_try, "act: Resend answers 500", "mia").await?;
     let request = mia.as_ref().and_then(|row| row.request.clone()).unwrap_or_default();
     env.check(is(mia, FollowupStatus::Sending), "a try without a clear answer is not kept for another one");
     let link = link(&request).ok_or("the follow-up has no unsubscribe link")?;
     let opted_out = rebound::web::client().post(link).body("List-Unsubscribe=One-Click").send().await?.status();
     env.check(opted_out == 200, format!("the response to an opt-out is {opted_out}"));
     let second_try = at(minutes(20 * 60 + 20));
-    stage.act(second_try).await;
-    let mia = stage.note(env, second_try, "act, after she unsubscribed", "mia").await?;
+    demo.act(second_try).await;
+    let mia = demo.note(env, second_try, "act, after she unsubscribed", "mia").await?;
     env.check(is_dropped(mia, true), "a follow-up is not dropped after an opt-out between two tries");
 
     let night = at(hours(22));
-    stage.act(night).await;
-    let nik = stage.note(env, night, "act, late: the night has begun", "nik").await?;
+    demo.act(night).await;
+    let nik = demo.note(env, night, "act, late: the night has begun", "nik").await?;
     let morning = at(hours(24 + 8));
     let well = nik.is_some_and(|row| row.state.status == FollowupStatus::Due && row.state.entry_at == morning);
     env.check(well, "at night, a follow-up is not postponed until the quiet hours end");
-    stage.act(morning).await;
-    let nik = stage.note(env, morning, "act, in the morning", "nik").await?;
+    demo.act(morning).await;
+    let nik = demo.note(env, morning, "act, in the morning", "nik").await?;
     env.check(is(nik, FollowupStatus::Sent), "a follow-up that was postponed for the night is not sent");
-    stage.report(env)
+    demo.report(env)
 }
 
-impl Stage {
+impl ActDemo {
     /// Runs `act` at this time.
     async fn act(&self, now: UnixMillis) {
         self.clock.store(now.0, Ordering::SeqCst);
@@ -156,9 +156,8 @@ impl Stage {
         what: &'static str,
         who: &str,
     ) -> Result<Option<FollowupRow>, CommandError> {
-        let (rows, recipient) = (env.scan("EVENTS_TABLE").await?, address(who));
-        let mut rows = rows.iter().filter_map(FollowupRow::from_item);
-        let row = rows.find(|row| row.recipient.as_ref().is_some_and(|known| known.as_str() == recipient));
+        let rows = env.email(&format!("{CAMPAIGN}-{who}")).await?;
+        let (row, recipient) = (rows.iter().find_map(FollowupRow::from_item), address(who));
         if let Some(row) = &row {
             let because = row.state.history.last().map(|line| line.why.clone()).unwrap_or_default();
             let at = at.to_text().get(11..16).unwrap_or_default().to_owned();

@@ -29,8 +29,8 @@ use crate::commands::CommandError;
 /// Posts one signed sample of every event type to receive, then duplicates, forgeries and stale webhooks. Then protect processes the
 /// stored events, with a campaign that gets complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
 /// are delivered again. Then engage classifies opens and clicks, and decides about them. Then somebody unsubscribes with
-/// one click, and a password reset may still be sent. Finally act sends follow-ups to a stub of Resend: one is sent, one is dropped after
-/// a complaint, one after an opt-out between two tries, and one waits for the morning. All output is read from the tables, the
+/// one click, and a password reset may still be sent. Finally act sends follow-ups to a stub of Resend: one is sent,
+/// one is dropped after a complaint, one after an opt-out between two tries, and one waits for the morning. All output is read from the tables, the
 /// topics and the queue. Exits with 1 if anything differs from the contract.
 ///
 /// If ANTHROPIC_API_KEY is set, Claude decides, for a fraction of a cent. If not, the built-in rules decide about one campaign, and a local

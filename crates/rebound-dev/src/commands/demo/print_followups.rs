@@ -9,8 +9,8 @@ use crate::output::{Cell, Color, Column, Table};
 /// Adds each step of the follow-ups, and the first email that was sent.
 pub(super) fn followups(page: &mut Page, report: &FollowupReport) {
     page.say(
-        "act, with FOLLOWUPS=send: four follow-ups, from their decisions until the next morning. Before each request it looks \
-         once more for everything that may say no.",
+        "act, with FOLLOWUPS=send: four follow-ups, from their decisions until the next morning. Before each \
+         request it looks once more for everything that may say no.",
     );
     let columns = [
         Column::text("UTC"),

@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Store the tables in this file, and queues and published messages in a file beside it; without a file, all data is lost at the end
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
-    /// Delivery delay of the queue of opens and clicks, in seconds [default: 2; with --clock 90 seconds of that clock, as in the stack]
+    /// Delivery delay of the queue of opens and clicks, in seconds [default: 2; with --clock 90 seconds of that clock]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     settle: Option<f64>,
     /// Maximum batching window of the stream's event source mappings, in seconds (60 in the stack)
@@ -38,8 +38,8 @@ pub struct Arguments {
     /// Interval between two ticks of protect, in seconds (300 in the stack)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     pub(super) tick: f64,
-    /// Speed of the clock of the functions, the queue and the stub of Resend: with 600, a day passes in two and a half minutes; a tick
-    /// comes every 300 seconds of this clock, and follow-ups are looked at every 60
+    /// Speed of the clock of the functions, the queue and the stub of Resend: with 600, a day passes in two and a half
+    /// minutes; a tick comes every 300 seconds of this clock, and act every 60
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     pub(super) clock: f64,
     /// Deliver this fraction of the stream's batches again, some time later, as Lambda may

@@ -85,6 +85,7 @@ impl ScenarioBuilder<'_> {
             let message = self.emit("email.complained", at, &json!({}));
             self.expect_count(Counter::Complained);
             self.email.expected.complaints.push(at);
+            self.email.expected.stops.push((message.partition.clone(), message.event.clone()));
             self.expect_reason(self.to.clone(), Some(Reason::Complaint));
             self.emit_duplicate(&message, at);
             return;
@@ -119,8 +120,20 @@ impl ScenarioBuilder<'_> {
                     &payloads::click(at, PHONE, 1, "203.0.113.7"),
                     Some(Verdict::Human),
                 );
+                if self.one_in(4) {
+                    self.unsubscribe(at);
+                }
             }
         }
+    }
+
+    /// The recipient unsubscribes some time after a click, perhaps after a follow-up was decided.
+    fn unsubscribe(&mut self, clicked_at: UnixMillis) {
+        let (id, at) = (self.resource("d"), self.after(clicked_at, 1.0, 300.0));
+        let contact = json!({ "id": id, "email": self.to.first(), "unsubscribed": true });
+        let message = self.emit_resource("contact.updated", &id, at, contact);
+        self.email.expected.stops.push((message.partition, message.event));
+        self.expect_reason(self.to.clone(), Some(Reason::Unsubscribed));
     }
 
     fn bounces(&mut self, sent_at: UnixMillis, kind: &str, sub_type: &str, counter: Counter, reason: Option<Reason>) {
@@ -241,8 +254,14 @@ impl ScenarioBuilder<'_> {
         format!("{kind}{:07x}-51a0-4000-8000-{:012x}", self.scenario.seed as u32 & 0x0fff_ffff, self.number)
     }
 
-    fn emit_resource(&mut self, event_type: &str, id: &str, at: UnixMillis, data: serde_json::Value) {
-        self.message(event_type, id.to_owned(), at, payloads::event(event_type, at, data), ExpectedStatus::Handled);
+    fn emit_resource(
+        &mut self,
+        event_type: &str,
+        id: &str,
+        at: UnixMillis,
+        data: serde_json::Value,
+    ) -> SimulatedWebhook {
+        self.message(event_type, id.to_owned(), at, payloads::event(event_type, at, data), ExpectedStatus::Handled)
     }
 
     /// Adds a webhook without a resource id, which is stored under the webhook's id.

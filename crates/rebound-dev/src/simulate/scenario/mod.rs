@@ -112,6 +112,8 @@ pub struct ExpectedResults {
     pub counts: Vec<(Cohort, Counter)>,
     /// The times of the complaints.
     pub complaints: Vec<UnixMillis>,
+    /// The keys of the rows after which the recipient gets no follow-up: partition and sort key.
+    pub stops: Vec<(String, String)>,
     /// The verdicts about opens and clicks, by the sort keys of their rows. `None` if the verdict is not certain.
     pub verdicts: BTreeMap<String, Option<Verdict>>,
 }

@@ -11,7 +11,6 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::campaign::Cohort;
 use rebound::store::counters::Campaigns;
 use rebound::store::tables;
-use rebound::time::UnixMillis;
 
 use super::{CHECK_INTERVAL, Discrepancy, ScenarioVerifier, VerifyReport};
 use crate::simulate::scenario::Scenario;
@@ -70,6 +69,7 @@ impl ScenarioVerifier<'_> {
         began: Instant,
     ) -> Result<(), CallError> {
         loop {
+            let expected = &self.with_followups(expected).await?;
             let counted = self.campaigns().cohorts(&self.scenario.campaign).await?;
             let differences = differences(expected, &counted);
             let too_many = differences.iter().any(|(_, _, counted, wanted)| counted > wanted);
@@ -88,6 +88,7 @@ impl ScenarioVerifier<'_> {
         policy: &Policy,
         report: &mut VerifyReport,
     ) -> Result<(), CallError> {
+        let expected = &self.with_followups(expected).await?;
         let counted = self.campaigns().cohorts(&self.scenario.campaign).await?;
         for (cohort, counter, counted, wanted) in differences(expected, &counted) {
             let fault = if counted < wanted { Discrepancy::Lost } else { Discrepancy::Doubled };
@@ -103,7 +104,7 @@ impl ScenarioVerifier<'_> {
 
     /// The difference between the brake and the one that follows from the expected counters, if there is one.
     async fn brake_differs(&self, expected: &BrakeInput, policy: &Policy) -> Result<Option<String>, CallError> {
-        let wanted = compute_brake(expected, &policy.brake, UnixMillis::now());
+        let wanted = compute_brake(expected, &policy.brake, self.clock.now());
         let state = self.campaigns().state(&self.scenario.campaign).await?;
         let (status, volume) =
             state.as_ref().map_or((None, 1.0), |state| (Some(state.brake.status), state.brake.volume));

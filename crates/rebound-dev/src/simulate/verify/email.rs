@@ -6,6 +6,7 @@ use rebound::aws::CallError;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, row, string, tables, text};
 
+use super::followups::SimulatedFollowup;
 use super::{Discrepancy, ScenarioVerifier, VerifyReport};
 use crate::simulate::chaos::RequestKind;
 use crate::simulate::scenario::{Email, SimulatedWebhook};
@@ -20,11 +21,13 @@ pub(super) struct EmailCheck {
     alerts: usize,
     verdicts: usize,
     decisions: usize,
+    pub(super) followups: Vec<SimulatedFollowup>,
     faults: Vec<(Discrepancy, String)>,
 }
 
 impl EmailCheck {
-    pub(super) fn add_to(self, report: &mut VerifyReport) {
+    /// Adds the numbers and faults to the report. Returns the follow-ups.
+    pub(super) fn add_to(self, report: &mut VerifyReport) -> Vec<SimulatedFollowup> {
         report.stored += self.stored;
         report.refused += self.refused;
         report.alerts += self.alerts;
@@ -33,14 +36,15 @@ impl EmailCheck {
         for (fault, what) in self.faults {
             report.add(fault, what);
         }
+        self.followups
     }
 
-    fn add(&mut self, fault: Discrepancy, what: String) {
+    pub(super) fn add(&mut self, fault: Discrepancy, what: String) {
         self.faults.push((fault, what));
     }
 }
 
-type Rows = BTreeMap<(String, String), Item>;
+pub(super) type Rows = BTreeMap<(String, String), Item>;
 
 impl ScenarioVerifier<'_> {
     pub(super) async fn email(&self, number: u32) -> Result<EmailCheck, CallError> {
@@ -53,12 +57,14 @@ impl ScenarioVerifier<'_> {
             alerts: 0,
             verdicts: 0,
             decisions: 0,
+            followups: Vec::new(),
             faults: Vec::new(),
         };
         let rows = self.rows(number, &email).await?;
         self.messages(number, &email, &rows, &mut check);
         self.alerts(&email, &rows, &mut check);
         self.verdicts(&email, &rows, &mut check);
+        self.followups(&email, &rows, &mut check);
         Ok(check)
     }
 

@@ -4,6 +4,7 @@
 
 mod counters;
 mod email;
+mod followups;
 mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +24,11 @@ use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
 
 use self::email::EmailCheck;
+pub use self::followups::{AFTER_A_STOP, FollowupCounts};
 use super::chaos::{Request, RequestKind};
 use super::scenario::Scenario;
+use crate::CLOCK;
+use crate::runner::Clock;
 
 /// Maximum number of emails that are checked concurrently.
 const MAX_CONCURRENT: usize = 16;
@@ -89,6 +93,10 @@ pub struct VerifyReport {
     /// Number of repeated publications with the same id and content. A repetition is a fault unless
     /// [functions were killed](VerifyOptions::deaths).
     pub repeats: usize,
+    /// The follow-ups that Rebound sends.
+    pub followups: FollowupCounts,
+    /// Number of follow-ups that the local Resend accepted. `None` if Resend is elsewhere.
+    pub accepted: Option<usize>,
     /// Time until protect had caught up, after the last response.
     pub counted_after: Duration,
     /// Time until engage had caught up, after the last response.
@@ -133,6 +141,8 @@ pub struct VerifyOptions {
     /// True if functions were killed. A function that is killed after it publishes, and before it records that, publishes again, with the
     /// same id.
     pub deaths: bool,
+    /// True if the local Resend still has every email that it accepted: it was not killed.
+    pub keeps_emails: bool,
 }
 
 struct ScenarioVerifier<'a> {
@@ -141,6 +151,9 @@ struct ScenarioVerifier<'a> {
     scenario: &'a Scenario,
     refused: BTreeSet<(u32, u16, RequestKind)>,
     options: VerifyOptions,
+    began: Instant,
+    /// The functions' clock.
+    clock: Clock,
 }
 
 /// Checks the tables. `variables` is the functions' environment. `done` is called with the name of each step and its number of emails, and
@@ -161,9 +174,11 @@ pub async fn verify(
         scenario,
         refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
         options,
+        began: Instant::now(),
+        clock: variables.get(CLOCK).and_then(|clock| clock.parse().ok()).unwrap_or_else(|| Clock::new(1.0)),
     };
-    let mut report = VerifyReport::default();
-    let began = Instant::now();
+    let (mut report, mut followups) = (VerifyReport::default(), Vec::new());
+    let began = verifier.began;
     // A row is stored before the response to its webhook, so there is no need to wait for it.
     if !verifier.has_its_tables().await? {
         return Err(VerifyError::OtherTables(verifier.table(tables::EVENTS).to_owned()));
@@ -188,7 +203,7 @@ pub async fn verify(
             if check.is_missing_something && !is_last {
                 missing.push(check.email);
             } else {
-                check.add_to(&mut report);
+                followups.extend(check.add_to(&mut report));
             }
         }
         report.judged_after = began.elapsed();
@@ -204,6 +219,7 @@ pub async fn verify(
     tokio::time::sleep(options.then).await;
     verifier.compare_figures(&expected, &policy, &mut report).await?;
     verifier.addresses(&mut report).await?;
+    verifier.compare_followups(&followups, &mut report).await;
     verifier.published(&mut report).await;
     Ok(report)
 }
