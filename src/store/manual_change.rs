@@ -14,6 +14,8 @@
 //!            the same again      ──▶ rejected, because the note is there: it was applied, by us
 //! ```
 //!
+//! A reader may see the item before the note, or the other way round, so the item names the note: [`NOTED`].
+//!
 //! A try with an unclear outcome is repeated unchanged before anything is read again: a read could show our own change.
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
@@ -32,6 +34,9 @@ use crate::resend::recipient::Recipient;
 
 /// Error text when other writers are faster.
 const CONFLICT: &str = "other writers kept changing the same suppression";
+
+/// Attribute of an item: the sort key of the note of its newest change by hand.
+pub const NOTED: &str = "noted";
 
 /// Index of the note in a transaction.
 const NOTE_INDEX: usize = 0;
@@ -108,7 +113,9 @@ impl Suppressions {
             };
             let wanted = changes(&stored);
             let Some(merged) = stored.merged(&wanted) else { return Ok(MergeResult::Unchanged(stored)) };
-            let (item, condition) = merged.overwrite(recipient);
+            let (mut item, condition) = merged.overwrite(recipient);
+            let noted = manual.note.as_ref().and_then(|(_, note)| note.get("event").cloned());
+            item.extend(noted.map(|event| (NOTED.to_owned(), event)));
             let version = SeenVersion::of(Some(&item));
             let put = condition.put_in_transaction(&self.table, item);
             let check = forgotten::check_not_forgotten(&self.table, recipient, key.as_ref())?;

@@ -82,7 +82,7 @@ fn fact_key(recipient: &Recipient, fact: &str) -> Item {
 }
 
 /// Key of a row of the events table.
-fn event_key(partition: &str, event: &str) -> Item {
+pub fn event_key(partition: &str, event: &str) -> Item {
     Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))])
 }
 

@@ -147,6 +147,16 @@ impl RetryClient {
         Ok(self.with_retries(call).await?)
     }
 
+    /// Deletes an item. Returns it as it was; `None` if there was none, or if the response of an earlier try was lost.
+    pub async fn take(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
+        let call = || async {
+            let delete = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
+            let deleted = delete.return_values(ReturnValue::AllOld).send().await;
+            deleted.map(|deleted| deleted.attributes).map_err(|error| classify(&error))
+        };
+        Ok(self.with_retries(call).await?)
+    }
+
     /// Deletes an item.
     pub async fn delete(&self, table: &str, key: Item) -> Result<(), CallError> {
         let call = || async {

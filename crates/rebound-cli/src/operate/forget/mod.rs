@@ -3,6 +3,7 @@
 //!
 //! - [`redact`]: finds an address in texts, and redacts it.
 //! - [`mod@action`]: the action on each row.
+//! - `list`: the list, and what is found by its item.
 //!
 //! # Why no follow-up goes out
 //!
@@ -32,6 +33,7 @@ pub mod action;
 mod folded;
 mod followups;
 mod hash;
+mod list;
 pub mod redact;
 mod tables;
 
@@ -39,13 +41,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
-use rebound::store::{Item, as_number, recipient_key, string, text};
-use rebound::time::UnixMillis;
+use rebound::store::{Item, string, text};
 
-use self::action::{EraseAction, action, action_if_alone, action_in_list, is_followup_to, redact_attributes};
+use self::action::{EraseAction, action, action_if_alone, is_followup_to, redact_attributes};
+pub use self::list::waiting_pushes;
 use self::redact::Redactor;
 pub use self::tables::ForgetTables;
 use super::audit::{AuditNote, partition};
@@ -141,7 +142,7 @@ pub async fn forget(
     let mut agenda = forgetting.agenda(&read).await?;
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
     let mut events = forgetting.events(note, &read).await?;
-    report.insert("suppressions", forgetting.suppressions(&read).await?);
+    report.insert("suppressions", forgetting.suppressions(&mut events, &read).await?);
     if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
         forgetting.pushes(&mut agenda).await?;
@@ -155,18 +156,6 @@ pub async fn forget(
     report.insert("agenda", agenda);
     report.insert("events", events);
     Ok(report)
-}
-
-/// Reads the tasks to unsubscribe the recipient's contact at Resend. They are erased: the contact is left as it is.
-pub async fn waiting_pushes(
-    calls: &RetryClient,
-    tables: &ForgetTables,
-    recipient: &Recipient,
-) -> Result<Vec<Item>, CallError> {
-    let pushes = ("kind", AgendaKind::Push.as_str());
-    let mut waiting = calls.query(&tables.agenda, pushes, ("due", "0", "~"), usize::MAX).await?;
-    waiting.retain(|task| string(task, "due").split_once('#').is_some_and(|(_, key)| key == recipient.as_str()));
-    Ok(waiting)
 }
 
 impl Forgetting<'_> {
@@ -263,51 +252,6 @@ impl Forgetting<'_> {
                 let action_of = |row: &Item| action_if_alone(row, self.recipient, &self.redactor);
                 self.apply_action(rows_of, row, action_of, &mut counts).await?;
             }
-        }
-        Ok(counts)
-    }
-
-    /// Deletes the audit entries that the scan has missed, because they were stored just before the hash.
-    async fn notes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
-        let table = self.tables.events.as_str();
-        for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
-            self.push_of(&note).await?;
-            self.delete((table, &["email_id", "event"]), &note, counts).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes the task to unsubscribe the contact at Resend that was stored with an audit entry. By its key: reads may not show it yet, if
-    /// both were stored just before the hash.
-    async fn push_of(&self, note: &Item) -> Result<(), CallError> {
-        if self.mode == ForgetMode::DryRun {
-            return Ok(());
-        }
-        let at = UnixMillis(note.get("at").and_then(as_number).unwrap_or(0));
-        let push = AgendaEntry::new(AgendaKind::Push, at, self.recipient.as_str(), &[]);
-        Agenda::new(self.calls.clone(), &self.tables.agenda).delete(&push).await
-    }
-
-    /// Deletes the tasks to unsubscribe the contact at Resend that the scan has missed, because they were stored just before the hash.
-    async fn pushes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
-        let table = self.tables.agenda.as_str();
-        for task in waiting_pushes(self.calls, self.tables, self.recipient).await? {
-            self.delete((table, &["kind", "due"]), &task, counts).await?;
-        }
-        Ok(())
-    }
-
-    /// Erases the address from the list itself, last: its item, and every mention of it.
-    async fn suppressions(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
-        let table = self.tables.suppressions.as_str();
-        let (found, mut counts) = self.mentioning(table, read).await?;
-        for item in found {
-            let action_of = |item: &Item| action_in_list(item, self.recipient, &self.redactor);
-            self.apply_action((table, &["recipient"]), item, action_of, &mut counts).await?;
-        }
-        if self.mode == ForgetMode::Forget {
-            // By its key: the scan may have missed it, if it was stored just before the hash.
-            self.calls.delete(table, recipient_key(self.recipient.as_str())).await?;
         }
         Ok(counts)
     }
