@@ -38,7 +38,7 @@ pub(super) fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
 
 /// Returns the recipients of a soft bounce, or `None` for any other event. Every bounce is soft, except a hard bounce
 /// and a bounce because of the email's content. A missing or unknown type counts as soft.
-pub(super) fn soft_bounce(event: &Event<'_>) -> Option<AffectedRecipients> {
+pub fn soft_bounce(event: &Event<'_>) -> Option<AffectedRecipients> {
     let sub_type = event.bounce().sub_type.unwrap_or_default();
     let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
     let is_soft = event.event_type() == Some(EventType::EmailBounced) && !is_hard_bounce(event) && !is_about_content;

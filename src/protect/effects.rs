@@ -12,7 +12,7 @@ use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, AddressState, AlertContext, CampaignSnapshot, UnclearOutcome, sanitize};
 use crate::policy::affected::AffectedRecipients;
-use crate::policy::soft_bounce::soft_bounce;
+use crate::policy::bounce::soft_bounce;
 use crate::policy::suppression::{Reason, SuppressionEffect};
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::resend::event::{Event, EventType};

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sign a sample event now, and print it as Lambda's invocation event, or post it.
 ///
-/// The last event of an email happens now, and its other events happened minutes before. The signature is made with RESEND_WEBHOOK_SECRET,
+/// The last event of an email happens now, and its other events happened before that. The signature is made with RESEND_WEBHOOK_SECRET,
 /// or, if that is not set, with the signing secret of local runs. There are three sample requests to consent: one_click (the POST of a mail
 /// provider), visit (a GET of the page) and button (the POST of the page). Their links are signed with CONSENT_KEY, or with the key of local
 /// runs.

@@ -26,7 +26,7 @@ const MAX_HOUR_ROWS: usize = 48;
 ///
 /// Without a name, the command shows all campaigns.
 /// The brake is the sending limit of a campaign. A cohort is the set of emails of a campaign that were created in the same hour.
-/// Every event counts in the cohort of its email, at whatever time it happens. An older cohort is included if at least a tenth of it was sent
+/// Every event counts in the cohort of its email, whenever it happens. An older cohort is included if at least a tenth of it was sent
 /// in the period; this is known for the last eight days. The limits come from POLICY if it is set.
 /// One campaign takes three calls. Without a name, the command reads the whole campaigns table: one read unit per 4 KB.
 #[derive(clap::Args)]

@@ -45,7 +45,7 @@ struct ListArguments {
     /// List the follow-ups settled since this time, at most 30 days ago [default: 7 days ago]
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<UnixMillis>,
-    /// Maximum number of settled follow-ups, of which the newest are listed, and of others
+    /// Maximum number of settled follow-ups (the newest), and of follow-ups that are not settled
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     limit: usize,
     /// Print one JSON object per follow-up, one per line
@@ -80,7 +80,7 @@ struct RejectArguments {
     target: TargetArguments,
 }
 
-/// Stop all follow-ups to an address that are not sent yet.
+/// Stop all follow-ups to an address, except those that were sent already.
 ///
 /// To prevent later ones, use `rebound suppressions add`.
 /// Exits with 0 if none of them will be sent, with 1 if one was sent already, and with 2 if Resend may have accepted one.

@@ -12,7 +12,7 @@ use super::{list, note};
 use crate::commands::target::TargetArguments;
 use crate::commands::time::{check_received, time};
 
-/// Suppress addresses again whose reasons webhooks lifted, for example after a contact sync that resubscribed everybody.
+/// Suppress addresses again after webhooks lifted their reasons, for example in a contact sync that resubscribed everybody.
 ///
 /// The command restores a reason only if nothing changed it after the webhook. The reason comes back unchanged, with a note of the restore.
 /// An address that was unsubscribed comes back as opted_out, so that the next sync does not lift it again.
