@@ -18,7 +18,7 @@ use rebound_dev::simulate::verify::AFTER_A_STOP;
 use rebound_dev::{CLOCK, LOCAL_SECRET};
 use serde_json::json;
 
-use crate::service::Service;
+use crate::service::ServiceProcess;
 use crate::{Arguments, BoxError};
 
 /// Speed of the clock: the follow-ups, due after four hours, are due after two minutes.
@@ -84,7 +84,7 @@ pub(crate) fn make_unreliable(resend: &LocalResend, seed: u64) {
 /// Sends all follow-ups, and compares them with what Resend accepted.
 pub(crate) async fn send(
     arguments: &Arguments,
-    service: &mut Service,
+    service: &mut ServiceProcess,
     resend: &LocalResend,
 ) -> Result<FollowupResult, BoxError> {
     let open = store(service)?.open(usize::MAX).await?;
@@ -137,7 +137,7 @@ pub(crate) async fn send(
 }
 
 /// Starts the service, and lets Resend have its clock.
-async fn start(service: &mut Service, resend: &LocalResend) -> Result<(), BoxError> {
+async fn start(service: &mut ServiceProcess, resend: &LocalResend) -> Result<(), BoxError> {
     service.start().await?;
     let variables = rebound_dev::read_env_file(&service.env_file())?;
     let clock: Clock = variables.get(CLOCK).ok_or("the clock is not in the file")?.parse()?;
@@ -145,7 +145,7 @@ async fn start(service: &mut Service, resend: &LocalResend) -> Result<(), BoxErr
     Ok(())
 }
 
-fn store(service: &Service) -> Result<FollowupStore, BoxError> {
+fn store(service: &ServiceProcess) -> Result<FollowupStore, BoxError> {
     let variables = rebound_dev::read_env_file(&service.env_file())?;
     let table = |variable: &str| variables.get(variable).cloned().unwrap_or_default();
     let tables = FollowupTables {
@@ -161,7 +161,7 @@ fn store(service: &Service) -> Result<FollowupStore, BoxError> {
 }
 
 /// Posts the webhook of a contact who unsubscribed. If it is not accepted, it is posted again in the next turn.
-async fn unsubscribe(http: &reqwest::Client, service: &Service, stop: &mut Stop) -> Result<(), BoxError> {
+async fn unsubscribe(http: &reqwest::Client, service: &ServiceProcess, stop: &mut Stop) -> Result<(), BoxError> {
     let (recipient, now) = (&stop.recipient, UnixMillis::now());
     let data = json!({ "id": new_message_id(), "email": recipient.as_str(), "unsubscribed": true });
     let body = json!({ "type": "contact.updated", "created_at": now.to_text(), "data": data }).to_string();
