@@ -34,11 +34,15 @@ pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&MemoryGrowth
         Goal::new("start to first poll, ms; at most 1.5 × hello's + 3", starts.plain.first_poll.receive, start),
         Goal::new("the same with TLS, which hello has not", starts.tls.first_poll.receive, start),
     ];
+    for other in &starts.others {
+        goals.push(Goal::new(&format!("{}: start to first poll, ms", other.function), other.plain, start));
+        goals.push(Goal::new(&format!("{}: the same with TLS", other.function), other.tls, start));
+    }
     if let Some(memory) = memory {
         let what = format!("resident after {} events, MB", memory.events);
         goals.push(Goal::new(&what, memory.resident_mb, 20.0));
     }
-    for (program, most) in [("receive", 2.5), ("engage", 3.5)] {
+    for (program, most) in [("receive", 2.5), ("engage", 3.5), ("consent", 2.6), ("act", 3.3)] {
         if let Some(size) = sizes.iter().find(|size| size.program == program) {
             goals.push(Goal::new(&format!("zip of {program}, MB"), size.zip_mb, most));
         }

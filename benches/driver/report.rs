@@ -196,7 +196,7 @@ mod tests {
         let start = Start { first_poll: pair, cpu: pair, first_event: pair };
         let report = BenchReport {
             engines_file_in: PathBuf::from("/var/tmp"),
-            starts: Starts { starts: 21, plain: start, tls: start, hello: Start::default() },
+            starts: Starts { starts: 21, plain: start, tls: start, hello: Start::default(), others: Vec::new() },
             times: Times { events: 10_000, turns: 10, p50: pair, p99: pair, cpu: pair },
             allocations: Allocations { count: pair, bytes: pair },
             memory: Some(MemoryGrowth { events: 1_000_000, first_mb: 12.3, resident_mb: 45.6 }),

@@ -28,7 +28,7 @@ pub(crate) struct Size {
 /// Returns the sizes of all measured programs. `target` is the folder in which `make build` stores its zips, in
 /// `lambda`.
 pub(crate) fn sizes(binaries: &Path, target: &Path) -> Result<Vec<Size>, BoxError> {
-    let programs = ["receive", "protect", "engage", "bench-baseline", "bench-hello"];
+    let programs = ["receive", "protect", "engage", "consent", "act", "bench-baseline", "bench-hello"];
     programs.into_iter().map(|program| size(binaries, target, program)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Starts of `receive`, the baseline and a hello world, without and with TLS.
+//! Starts of `receive`, the baseline and a hello world, without and with TLS; and of `consent` and `act`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +29,19 @@ pub(crate) struct Starts {
     pub(crate) tls: Start<Pair>,
     /// A hello world, which talks to neither.
     pub(crate) hello: Start<f64>,
+    /// The other functions that are started for one request.
+    pub(crate) others: Vec<OtherStart>,
+}
+
+/// Time from a function's start to its first request for an event, in milliseconds: medians.
+#[derive(Debug, Serialize)]
+pub(crate) struct OtherStart {
+    /// The function.
+    pub(crate) function: &'static str,
+    /// Without TLS.
+    pub(crate) plain: f64,
+    /// With DynamoDB and Secrets Manager behind TLS.
+    pub(crate) tls: f64,
 }
 
 /// One start, or the medians of many.
@@ -92,5 +105,45 @@ pub(crate) async fn starts(binaries: &Path, aws: &AwsProcess, starts: usize) -> 
         plain: Start::of(&without, pair),
         tls: Start::of(&with, pair),
         hello: Start::of(&hellos, |starts, of| median(starts.iter().map(of))),
+        others: vec![other("consent", binaries, aws, starts).await?, other("act", binaries, aws, starts).await?],
     })
+}
+
+/// Starts another function many times.
+async fn other(
+    function: &'static str,
+    binaries: &Path,
+    aws: &AwsProcess,
+    starts: usize,
+) -> Result<OtherStart, BoxError> {
+    let program = Program { path: binaries.join(function), argument: None, function };
+    let secret = aws.variable("WEBHOOK_SECRET_ARN")?;
+    let set = |variables: &Variables| {
+        let mut variables = variables.clone();
+        // Read before the first event, as in the stack. That it has no key of links does not matter here.
+        variables.remove("CONSENT_KEY");
+        for (name, value) in [
+            ("CONSENT_KEYS_ARN", secret.as_str()),
+            ("ACT_KEYS_ARN", &secret),
+            ("CONSENT_URL", "https://mail.example.com"),
+            ("FOLLOWUPS", "send"),
+        ] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        variables
+    };
+    let kinds = [set(aws.variables()), set(&aws.behind_tls())];
+    let progress = bar(starts as u64, "starts of another function");
+    let (mut plain, mut tls) = (Vec::new(), Vec::new());
+    for _ in 0..starts {
+        for (variables, times) in kinds.iter().zip([&mut plain, &mut tls]) {
+            tokio::time::sleep(QUIET).await;
+            let (running, first_poll) = Function::start(&program, variables).await?;
+            times.push(ms(first_poll));
+            running.end().await?;
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(OtherStart { function, plain: median(plain), tls: median(tls) })
 }

@@ -7,7 +7,7 @@ pub(crate) const MILLION: f64 = 1e6;
 
 /// US dollars per million requests to Lambda (<https://aws.amazon.com/lambda/pricing/>, arm64, first tier, here and
 /// below).
-const REQUESTS: f64 = 0.20;
+pub(crate) const REQUESTS: f64 = 0.20;
 
 /// US dollars per GB-second of memory.
 const GB_SECOND: f64 = 0.000_013_333_4;
@@ -16,10 +16,10 @@ const GB_SECOND: f64 = 0.000_013_333_4;
 const MEMORY_GB: f64 = 0.25;
 
 /// US dollars per million write units on demand (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
-const WRITE_UNITS: f64 = 0.625;
+pub(crate) const WRITE_UNITS: f64 = 0.625;
 
 /// US dollars per million read units.
-const READ_UNITS: f64 = 0.125;
+pub(crate) const READ_UNITS: f64 = 0.125;
 
 /// US dollars per million requests to SQS (<https://aws.amazon.com/sqs/pricing/>).
 const SQS: f64 = 0.40;

@@ -9,6 +9,7 @@
 
 mod beside;
 mod bill;
+mod followups;
 mod function;
 mod mix;
 mod print;
@@ -61,6 +62,9 @@ struct Arguments {
     /// Seed of the mix
     #[arg(long, default_value_t = 6)]
     seed: u64,
+    /// Measure this many follow-ups that Rebound sends instead, and idle runs of `act`
+    #[arg(long)]
+    followups: Option<usize>,
     /// Print the units of each operation on each table too
     #[arg(long, conflicts_with = "json")]
     tables: bool,
@@ -125,6 +129,9 @@ impl CountedFunction {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
+    if let Some(number) = arguments.followups {
+        return followups::print(&arguments, &followups::measure(&arguments, number).await?);
+    }
     let folder = tempfile::tempdir()?;
     let options = LocalAwsOptions {
         data: Some(folder.path().join("price.db")),

@@ -66,8 +66,10 @@ async fn stored(stage: &ConsentHarness) -> BTreeSet<String> {
         if item.get("version").is_some_and(|version| *version != number(4)) {
             item.insert("version".to_owned(), text("random"));
         }
-        if let Some(AttributeValue::S(event)) = item.get_mut("event") {
-            event.truncate(event.rfind('#').unwrap());
+        for name in ["event", "noted"] {
+            if let Some(AttributeValue::S(event)) = item.get_mut(name) {
+                event.truncate(event.rfind('#').unwrap());
+            }
         }
         let sorted = |item: Item| item.into_iter().collect::<BTreeMap<_, _>>();
         let reason = item.remove("opted_out").map(|reason| sorted(reason.as_m().unwrap().clone()));
