@@ -124,7 +124,10 @@ pub fn text(receipt: &Receipt) -> String {
             say("Not before", &followup.not_before);
             say("Subject", &followup.subject);
             say("Text", &format!("\n\n{}\n", followup.text));
-            say("What you can do", "send it yourself, or let your program send it. Rebound only proposes it.");
+            say(
+                "What you can do",
+                "send it yourself, or let your program send it. This is a proposal: Rebound does not send it.",
+            );
         }
         (DecisionResult::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
         (DecisionResult::HandedToHuman, None) => {

@@ -21,7 +21,7 @@ pub(super) struct LoggedEvent {
     pub(super) body: String,
     /// The attempts, the newest first.
     pub(super) attempts_made: Vec<Attempt>,
-    /// True if the status after a failure is `pending`. The stub does not retry automatically.
+    /// True if the status after a failure is `pending`. The stub makes no retry by itself.
     pub(super) is_retried: bool,
 }
 

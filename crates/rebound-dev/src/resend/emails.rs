@@ -11,7 +11,7 @@ use super::http::{
 };
 use super::memory::IdempotencyKeys;
 use super::sent::AcceptedEmail;
-use super::suppressions::ListedSuppressions;
+use super::suppressions::Suppressions;
 use super::webhooks::with;
 
 /// Maximum number of characters of an idempotency key; maximum number of recipients of an email.
@@ -35,11 +35,7 @@ impl Emails {
         self.all.iter().rev().map(|(_, request)| request.clone()).collect()
     }
 
-    pub(super) fn answer(
-        &mut self,
-        api_request: &ResendRequest<'_>,
-        suppressions: &ListedSuppressions,
-    ) -> ResendResponse {
+    pub(super) fn answer(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
         let path: Vec<&str> = api_request.path.iter().skip(1).map(String::as_str).collect();
         match (api_request.method, path.as_slice()) {
             (&Method::POST, []) => self.send(api_request, suppressions),
@@ -56,7 +52,7 @@ impl Emails {
         }
     }
 
-    fn send(&mut self, api_request: &ResendRequest<'_>, suppressions: &ListedSuppressions) -> ResendResponse {
+    fn send(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
         if api_request.idempotency_key.is_some_and(|key| !(1..=MAX_KEY_LENGTH).contains(&key.chars().count())) {
             return error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.");
         }
@@ -71,7 +67,7 @@ impl Emails {
         answer
     }
 
-    fn accept(&mut self, api_request: &ResendRequest<'_>, suppressions: &ListedSuppressions) -> ResendResponse {
+    fn accept(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
         let (id, to) = (uuid(), addresses(api_request.body.get("to")));
         let last_event = if to.iter().any(|to| suppressions.has(to)) {
             "suppressed"

@@ -20,7 +20,7 @@ pub struct KeyMemory {
     pub per_api_key: bool,
     /// True if an error response is remembered too.
     pub errors: bool,
-    /// True if the 24 hours begin again with each use of a key.
+    /// True if the 24 hours begin anew with each use of a key.
     pub from_last_use: bool,
 }
 

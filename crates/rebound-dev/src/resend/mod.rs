@@ -33,7 +33,7 @@ pub use self::access::SENDING_KEY;
 use self::delivery::WebhookDelivery;
 pub use self::memory::KeyMemory;
 pub use self::sent::AcceptedEmail;
-use self::state::ResendState;
+use self::state::State;
 
 /// The planned reaction to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub enum ResendBehaviour {
 /// The stub of Resend's API, in memory.
 pub struct LocalResend {
     server: Server,
-    state: Arc<Mutex<ResendState>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl std::fmt::Debug for LocalResend {
@@ -79,7 +79,7 @@ impl LocalResend {
     /// # Errors
     /// The stub can't listen on this machine.
     pub async fn start(key: &str) -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(ResendState::new(key)));
+        let state = Arc::new(Mutex::new(State::new(key)));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
             let shared = Arc::clone(&shared);
@@ -96,7 +96,7 @@ impl LocalResend {
         self.server.url()
     }
 
-    fn state(&self) -> MutexGuard<'_, ResendState> {
+    fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
@@ -183,7 +183,7 @@ impl LocalResend {
         self.state().later += span;
     }
 
-    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub does not retry automatically.
+    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself.
     pub fn keep_trying(&self, is_retried: bool) {
         self.state().is_retried = is_retried;
     }
@@ -232,7 +232,7 @@ impl LocalResend {
 }
 
 /// Handles a request, in the time that is planned for it.
-async fn handle(state: &Arc<Mutex<ResendState>>, request: &Request<Bytes>) -> Reply {
+async fn handle(state: &Arc<Mutex<State>>, request: &Request<Bytes>) -> Reply {
     let planned = lock(state).begin(request);
     if let Some(ResendBehaviour::EffectLate(late)) = planned {
         tokio::time::sleep(late).await;
@@ -249,13 +249,13 @@ async fn handle(state: &Arc<Mutex<ResendState>>, request: &Request<Bytes>) -> Re
 }
 
 /// Posts a delivery, and logs the attempt. Returns the status.
-async fn post(state: &Mutex<ResendState>, delivery: &WebhookDelivery) -> u16 {
+async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> u16 {
     let attempt = delivery.post().await;
     let status = attempt.status;
     lock(state).log_attempt(delivery, attempt);
     status
 }
 
-fn lock(state: &Mutex<ResendState>) -> MutexGuard<'_, ResendState> {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,17 +15,17 @@ use super::contacts::Contacts;
 use super::delivery::{Attempt, LoggedEvent, WebhookDelivery};
 use super::emails::Emails;
 use super::http::{ResendRequest, ResendResponse, error, html, no_such};
-use super::suppressions::ListedSuppressions;
+use super::suppressions::Suppressions;
 use super::webhooks::Webhooks;
 
 pub(super) type Plan = Box<dyn FnMut(&str, &str) -> Option<ResendBehaviour> + Send>;
 
 pub(super) type Clock = Box<dyn Fn() -> UnixMillis + Send>;
 
-pub(super) struct ResendState {
+pub(super) struct State {
     pub(super) access: AccessControl,
     pub(super) webhooks: Webhooks,
-    pub(super) suppressions: ListedSuppressions,
+    pub(super) suppressions: Suppressions,
     pub(super) contacts: Contacts,
     pub(super) emails: Emails,
     pub(super) calls: Vec<String>,
@@ -42,12 +42,12 @@ pub(super) struct ResendState {
     pub(super) keyed_requests: Vec<Instant>,
 }
 
-impl ResendState {
+impl State {
     pub(super) fn new(key: &str) -> Self {
         Self {
             access: AccessControl::new(key),
             webhooks: Webhooks::default(),
-            suppressions: ListedSuppressions::default(),
+            suppressions: Suppressions::default(),
             contacts: Contacts::default(),
             emails: Emails::default(),
             calls: Vec::new(),

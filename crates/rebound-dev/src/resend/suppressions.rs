@@ -14,14 +14,14 @@ use super::webhooks::with;
 const BATCH: usize = 100;
 
 #[derive(Default)]
-pub(super) struct ListedSuppressions {
+pub(super) struct Suppressions {
     /// The entries, in the format of the list.
     all: Vec<Value>,
     /// True if the list is not available to this team: it was in beta.
     pub(super) is_closed: bool,
 }
 
-impl ListedSuppressions {
+impl Suppressions {
     /// Adds an address to the list unless it is there. Returns the entry's id.
     pub(super) fn add(&mut self, email: &str, origin: &str, created_at: &str) -> String {
         if let Some(known) = self.find(email) {
