@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what Claude is asked, and what its stand-in answers, against the types of Anthropic's own package.
+"""Checks what Claude is asked, and what its stub answers, against the types of Anthropic's own package.
 
 Reads JSON lines from standard input: bodies of requests, or with `--answers` bodies of answers. Prints a line for each: `ok`, or
 `refused: ` and why. Ends with 1 if any was refused.

@@ -55,6 +55,8 @@ PHRASES = [
     (r" news\b(?![.\-/_@])", "say what follows: an alert is sent, or: it is normal"),
     (r"\bwork(s|ed|ing)? off\b", "process, or: empty the queue"),
     (r"\bso many\b", "the number of"),
+    (r"\bstand-ins?\b", "stub, or emulator"),
+    (r"\bwritten rules\b", "built-in rules"),
 ]
 PHRASES = [(re.compile(pattern), instead) for pattern, instead in PHRASES]
 
@@ -202,7 +204,7 @@ def test_itself():
 SAMPLES = [
     "What is no address is a no.", "the interest is told", "an open by who knows whom", "unless that must be dead", "the very same", "must not be written to",
     "SNS can't be asked", "what became of it", "`done` hears of each", "it makes no sense", "another is at it", "something is otherwise", "it is as it must be",
-    "Reads it. Answers the text.", "so silence is no news", "has not worked off the queue", "so many webhooks",
+    "Reads it. Answers the text.", "so silence is no news", "has not worked off the queue", "so many webhooks", "the stand-ins", "the written rules decide",
 ]
 
 
