@@ -146,7 +146,9 @@ impl Scene {
         stage.claude.plan(move |asked| answers(asked, &was_overloaded));
         suppress(&stage, "eva@example.com").await;
         stage.receives(&events(mode).0).await;
-        claimed_by_who_died(&stage, "opened", "bob@example.com").await;
+        if mode == SceneMode::Propose {
+            claimed_by_who_died(&stage, "opened", "bob@example.com").await;
+        }
         let queue = Queue::of(&stage);
         let before = as_it_was(&stage).await;
         stage.faults.plan(|_| None);

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use futures_util::stream::{self, StreamExt};
 use rebound::aws::edge::Envelope;
 use rebound::consent::Consent;
-use rebound::policy::consent_link::{ConsentLink, ConsentPurpose};
+use rebound::policy::consent_link::{ConsentLink, ConsentPurpose, ConsentUrl};
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::receive::Receiver;
 use rebound::resend::campaign::Campaign;
@@ -123,8 +123,10 @@ impl Sequence {
     async fn opts_out(&self, address: &str) {
         let keys = CONSENT_KEY.parse().unwrap();
         let link = ConsentLink { recipient: Recipient::parse(address).unwrap(), email_id: None };
-        let path = format!("/u/{}", link.sign(ConsentPurpose::OptOut, &keys).unwrap());
-        let event = function_url::event("POST", &path, &BTreeMap::new(), b"List-Unsubscribe=One-Click");
+        let url: ConsentUrl = "https://mail.example.com".parse().unwrap();
+        let link = url.link(ConsentPurpose::OptOut, &link.sign(ConsentPurpose::OptOut, &keys).unwrap());
+        let path = link.strip_prefix("https://mail.example.com").unwrap();
+        let event = function_url::event("POST", path, &BTreeMap::new(), b"List-Unsubscribe=One-Click");
         let request = serde_json::from_str::<Envelope>(&event.to_string()).unwrap().into_request();
         let response = self.consent.respond(&request, self.stage.now(), soon()).await;
         assert_eq!(response.status(), 200);
