@@ -30,7 +30,7 @@ use crate::support::protect::{receive, soon};
 use crate::support::secret;
 
 /// Number of sequences, each on an AWS of its own.
-const SEQUENCES: u64 = 60;
+const SEQUENCES: u64 = 24;
 
 /// Number of follow-ups in a sequence.
 const FOLLOWUPS: usize = 4;
