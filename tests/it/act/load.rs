@@ -30,7 +30,8 @@ fn replaced(value: &AttributeValue, names: &[(String, String)]) -> AttributeValu
 }
 
 impl ActHarness {
-    /// Stores this many follow-ups that are due now, as [`Self::decide`] does, each to another recipient: `whole`, or only their
+    /// Stores this many follow-ups that are due now, as [`Self::decide`] does, each to another recipient: `whole`,
+    /// or only their
     /// rows and entries.
     async fn decide_many(&self, number: usize, whole: bool) {
         const EMAIL: &str = "template-email";

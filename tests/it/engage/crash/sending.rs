@@ -10,7 +10,8 @@ use super::{Expected, any_point_of, expected};
 use crate::engage::{MINUTE, StagedEmail, after};
 use crate::parts::in_parts;
 
-/// A click that gets a follow-up, the same click again, one that gets none, and one for which Claude is overloaded once.
+/// A click that gets a follow-up, the same click again, one that gets none, and one for which Claude is overloaded
+/// once.
 pub(super) fn events() -> (Vec<SignedMessage>, Vec<Vec<&'static str>>) {
     let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
     let handed = mail("handed", "carl@example.com");
