@@ -1,4 +1,5 @@
-//! `bench-stream followups`: many follow-ups due at once. How fast `act` sends them, what each costs, and what the rate is as
+//! `bench-stream followups`: many follow-ups due at once. How fast `act` sends them, what each costs, and what the
+//! rate is as
 //! Resend counts it.
 
 use std::collections::BTreeMap;

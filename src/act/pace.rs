@@ -45,7 +45,8 @@ impl RequestRate {
         self.next = self.next.max(self.after(now));
     }
 
-    /// Returns the earliest time of a request after one at `now`. A part of a millisecond is rounded up, also the part that
+    /// Returns the earliest time of a request after one at `now`. A part of a millisecond is rounded up, also the
+    /// part that
     /// `now` lacks.
     pub(super) fn after(&self, now: UnixMillis) -> UnixMillis {
         now.plus(self.interval + Duration::from_micros(1_999))

@@ -52,7 +52,8 @@ impl RetryClient {
         Ok(self.with_retries(call).await?)
     }
 
-    /// Reads one item. Waits while a transaction that writes it is in flight: [`Self::get`] may show it as it was before,
+    /// Reads one item. Waits while a transaction that writes it is in flight: [`Self::get`] may show it as it was
+    /// before,
     /// and other items of the transaction as they are after it.
     pub(in crate::store) async fn get_committed(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
         let mut backoff = CallBackoff::until(self.deadline);
@@ -104,7 +105,8 @@ impl RetryClient {
     }
 
     /// Reads the items with these keys as of one moment, in the order of the keys. At most 100 keys. Sent once. While a
-    /// transaction that writes one of them is in flight, the result is a [`DynamoDbError::Busy`], so a reader never sees half
+    /// transaction that writes one of them is in flight, the result is a [`DynamoDbError::Busy`], so a reader never
+    /// sees half
     /// of a transaction.
     ///
     /// # Errors

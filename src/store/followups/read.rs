@@ -67,7 +67,8 @@ impl FollowupStore {
         Ok(rows)
     }
 
-    /// Finds the entry of a follow-up by its id: among those that are not settled, and those that were settled within the
+    /// Finds the entry of a follow-up by its id: among those that are not settled, and those that were settled
+    /// within the
     /// last 30 days.
     pub async fn find_entry(&self, id: &str) -> Result<Option<FollowupEntry>, CallError> {
         let open = self.open(usize::MAX).await?;
@@ -83,7 +84,8 @@ impl FollowupStore {
         Ok(read_all(self.agenda().due(AgendaKind::Followup, now, at_most).await?))
     }
 
-    /// Returns at most `at_most` entries of follow-ups that are not settled, the one that is due first at the beginning.
+    /// Returns at most `at_most` entries of follow-ups that are not settled, the one that is due first at the
+    /// beginning.
     pub async fn open(&self, at_most: usize) -> Result<Vec<FollowupEntry>, CallError> {
         self.due(UnixMillis(i64::MAX), at_most).await
     }

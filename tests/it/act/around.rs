@@ -31,7 +31,8 @@ impl ActHarness {
         protector.tick(self.now(), soon()).await;
     }
 
-    /// The webhooks of what Resend accepted within the last hour are stored, and their records come until they are done.
+    /// The webhooks of what Resend accepted within the last hour are stored, and their records come until they are
+    /// done.
     pub(super) async fn webhooks(&self, protector: &Protector) {
         let receiver = Receiver::from_environment(|name| self.aws.variable(name)).await.unwrap();
         let mut new = self.resend.accepted();
@@ -63,7 +64,8 @@ impl ActHarness {
         self.resend.accepted().iter().filter(|email| tag(&email.request, "followup") == id).count()
     }
 
-    /// Each follow-up was accepted at most once; what was not is dropped or unknown; nothing is silent, and nothing is left
+    /// Each follow-up was accepted at most once; what was not is dropped or unknown; nothing is silent, and nothing
+    /// is left
     /// to do. Returns the rows.
     pub(super) async fn judge(&self, why: &str) -> Vec<FollowupRow> {
         let events = self.scan("EVENTS_TABLE").await;

@@ -10,23 +10,26 @@ use super::{Expected, any_point_of, expected};
 use crate::engage::{MINUTE, StagedEmail, after};
 use crate::parts::in_parts;
 
-/// A click that gets a follow-up, the same click again, and one that gets none.
+/// A click that gets a follow-up, the same click again, one that gets none, and one for which Claude is overloaded
+/// once.
 pub(super) fn events() -> (Vec<SignedMessage>, Vec<Vec<&'static str>>) {
     let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
+    let handed = mail("handed", "carl@example.com");
     let at = after(-10 * MINUTE);
     let mut events = vec![
         followed.clicked("followed-1", at),
         followed.clicked("followed-2", after(-9 * MINUTE)),
         capped.clicked("capped", at),
+        handed.clicked("handed", at),
     ];
-    events.extend([&followed, &capped].map(StagedEmail::delivered));
-    (events, vec![vec!["followed-1", "followed-2"], vec!["capped"]])
+    events.extend([&followed, &capped, &handed].map(StagedEmail::delivered));
+    (events, vec![vec!["followed-1", "followed-2"], vec!["capped"], vec!["handed"]])
 }
 
 /// Checks that the case occurred.
 pub(super) fn is_what_it_is_for(end: &End) {
     let done: Vec<&DecisionResult> = end.decisions.values().map(|decision| &decision.done).collect();
-    assert_eq!((done.len(), end.scheduled.len(), end.places.len()), (2, 1, 1), "{done:?}");
+    assert_eq!((done.len(), end.scheduled.len(), end.places.len()), (3, 1, 1), "{done:?}");
     assert!(done.contains(&&DecisionResult::FollowupScheduled), "{done:?}");
     assert!(end.scheduled.iter().all(|row| row.starts_with("followed ") && row.ends_with(" due")));
     assert!(end.published.iter().any(|one| one.ends_with(" followup_scheduled")), "{:?}", end.published);

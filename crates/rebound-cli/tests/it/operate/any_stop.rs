@@ -1,4 +1,5 @@
-//! Any stop, at any moment, in any order with everything else and with `act` at work: nothing is accepted later than one
+//! Any stop, at any moment, in any order with everything else and with `act` at work: nothing is accepted later than
+//! one
 //! request and 5 s of real time after the stop's write.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ use crate::support::protect::{receive, soon};
 use crate::support::secret;
 
 /// Number of sequences, each on an AWS of its own.
-const SEQUENCES: u64 = 60;
+const SEQUENCES: u64 = 24;
 
 /// Number of follow-ups in a sequence.
 const FOLLOWUPS: usize = 4;
