@@ -145,7 +145,7 @@ fn is_published(choice: Choice, asked: DecisionSource, campaign: Campaign) {
     };
     let json = serde_json::to_string(&receipt).expect("a receipt is JSON");
     assert_eq!(serde_json::from_str::<Receipt>(&json).expect("and is read back"), receipt);
-    let notice = wording::notification(&receipt).expect("a notice is JSON");
+    let notice = wording::notification(&receipt, None).expect("a notice is JSON");
     assert_eq!(notice.is_some(), receipt.done.kind().is_some());
     if let Some(notice) = notice {
         let is_ascii = |c: char| c == ' ' || c.is_ascii_graphic();

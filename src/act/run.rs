@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
             actor,
             clock,
             deadline,
-            store: FollowupStore::new(calls.clone(), tables),
+            store: FollowupStore::new(calls.clone(), tables).with_stack(config.stack.as_deref()),
             timeline: Timeline::new(calls.clone(), &config.events_table),
             agenda: Agenda::new(calls.clone(), &config.agenda_table),
             lock: ActLock::new(calls, &config.agenda_table),

@@ -58,6 +58,8 @@ fn parse(text: &str) -> Result<Option<ResendKey>, String> {
 /// Configuration of `act`.
 #[derive(Clone, Debug)]
 pub struct ActConfig {
+    /// `REBOUND_STACK`: the stack's name, for the commands in texts.
+    pub stack: Option<String>,
     /// `EVENTS_TABLE`.
     pub events_table: String,
     /// `SUPPRESSIONS_TABLE`.
@@ -113,6 +115,7 @@ impl ActConfig {
         let rate = rate.ok().filter(|rate| (0.1..=1_000.0).contains(rate));
         let rate = rate.ok_or(ConfigError::Invalid("RESEND_RATE", "a number of requests a second from 0.1 to 1000"))?;
         Ok(Self {
+            stack: variable("REBOUND_STACK"),
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,
             campaigns_table: needed("CAMPAIGNS_TABLE")?,

@@ -41,6 +41,8 @@ impl std::fmt::Debug for KeyLocation {
 /// Configuration of `engage`.
 #[derive(Clone, Debug)]
 pub struct EngageConfig {
+    /// `REBOUND_STACK`: the stack's name, for the commands in texts.
+    pub stack: Option<String>,
     /// `EVENTS_TABLE`.
     pub events_table: String,
     /// `SUPPRESSIONS_TABLE`.
@@ -112,6 +114,7 @@ impl EngageConfig {
         // The links are only checked here: a follow-up that `act` sends needs them.
         let FollowupVariables { mode, allowed, zone, links: _ } = FollowupVariables::read(&variable)?;
         Ok(Self {
+            stack: variable("REBOUND_STACK"),
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,
             campaigns_table: needed("CAMPAIGNS_TABLE")?,

@@ -212,7 +212,7 @@ impl Engager {
         let advisor = Advisor::new(&self.claude, &self.key, config, purse, run);
         let dossier = Dossier::new(&calls, config, &self.forgotten, run.now);
         let guards = Guards::new(&dossier, config, run.now);
-        let publisher = Publisher::new(&self.topic, &decisions, run);
+        let publisher = Publisher::new(&self.topic, &decisions, self.config.stack.as_deref(), run);
         let limits = FollowupLimits::new(config);
         let steps = Steps {
             classifier: Classifier::new(&calls, config, run),

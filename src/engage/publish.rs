@@ -18,13 +18,15 @@ pub(super) struct Publisher<'a> {
     topic: &'a Topic,
     sns: Breaker,
     decisions: &'a Decisions,
+    /// Name of the stack, for the commands in texts.
+    stack: Option<&'a str>,
     run: EngageRun<'a>,
 }
 
 impl<'a> Publisher<'a> {
     /// Creates a publisher of the `decisions` to `topic`.
-    pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, run: EngageRun<'a>) -> Self {
-        Self { topic, sns: Breaker::default(), decisions, run }
+    pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, stack: Option<&'a str>, run: EngageRun<'a>) -> Self {
+        Self { topic, sns: Breaker::default(), decisions, stack, run }
     }
 
     /// Publishes a decision that was found unpublished. It is read again first: another message, even of this batch,
@@ -81,7 +83,7 @@ impl<'a> Publisher<'a> {
         }
         let receipt: Receipt =
             serde_json::from_str(&decided.receipt).map_err(|error| CallError::Permanent(error.to_string()))?;
-        wording::notification(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
+        wording::notification(&receipt, self.stack).map_err(|error| CallError::Permanent(error.to_string()))
     }
 
     /// Marks a decision as published, or as rejected for good.

@@ -215,7 +215,7 @@ impl Protector {
             agenda: self.config.agenda_table.clone(),
         };
         Stores {
-            followups: FollowupStore::new(calls.clone(), followup_tables),
+            followups: FollowupStore::new(calls.clone(), followup_tables).with_stack(self.config.stack.as_deref()),
             outbox: Outbox::new(calls.clone(), &self.config.events_table),
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),

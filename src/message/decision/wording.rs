@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{DecidedBy, DecisionResult, Followup, Receipt};
+use crate::message::command::command;
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::answer::{Choice, Interest};
 
-/// Returns the notification of a decision, or `None` if nothing is published.
-pub fn notification(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Error> {
+/// Returns the notification of a decision, or `None` if nothing is published. `stack` is the name of the stack, for the
+/// commands in the text.
+pub fn notification(receipt: &Receipt, stack: Option<&str>) -> Result<Option<Notification>, serde_json::Error> {
     let Some(kind) = receipt.done.kind() else { return Ok(None) };
-    let (title, text) = (title(receipt), text(receipt));
+    let (title, text) = (title(receipt), text(receipt, stack));
     let severity = if receipt.done == DecisionResult::HandedToHuman { "warning" } else { "info" };
     let json = json!({
         "id": id(kind, receipt),
@@ -104,7 +106,7 @@ pub fn title(receipt: &Receipt) -> String {
 }
 
 /// Returns the whole text.
-pub fn text(receipt: &Receipt) -> String {
+pub fn text(receipt: &Receipt, stack: Option<&str>) -> String {
     let mut lines = vec![title(receipt)];
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
     let mut say = |what: &str, text: &str| lines.push(format!("{what}: {text}"));
@@ -117,8 +119,8 @@ pub fn text(receipt: &Receipt) -> String {
             say("Sent by", &format!("Rebound, not before {}", followup.not_before));
             say("Subject", &followup.subject);
             say("Text", &format!("\n\n{}\n", followup.text));
-            let stop = format!("run `rebound followups reject {}`", Followup::id(&receipt.id));
-            say("What you can do", &format!("nothing is needed. To stop the follow-up, {stop}."));
+            let stop = command(stack, &format!("followups reject {}", Followup::id(&receipt.id)));
+            say("What you can do", &format!("nothing is needed. To stop the follow-up, run `{stop}`."));
         }
         (_, Some(followup)) => {
             say("Not before", &followup.not_before);

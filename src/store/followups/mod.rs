@@ -43,11 +43,19 @@ pub struct FollowupTables {
 pub struct FollowupStore {
     calls: RetryClient,
     tables: FollowupTables,
+    /// Name of the stack, for the commands in alerts.
+    stack: Option<String>,
 }
 
 impl FollowupStore {
     /// Creates a handle for these tables.
     pub const fn new(calls: RetryClient, tables: FollowupTables) -> Self {
-        Self { calls, tables }
+        Self { calls, tables, stack: None }
+    }
+
+    /// Sets the name of the stack, for the commands in alerts.
+    #[must_use]
+    pub fn with_stack(self, stack: Option<&str>) -> Self {
+        Self { stack: stack.map(str::to_owned), ..self }
     }
 }

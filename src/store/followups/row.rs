@@ -147,13 +147,14 @@ impl FollowupRow {
     }
 
     /// The follow-up, as alerts name it.
-    pub fn context(&self, at: UnixMillis) -> FollowupContext<'_> {
+    pub fn context<'a>(&'a self, at: UnixMillis, stack: Option<&'a str>) -> FollowupContext<'a> {
         FollowupContext {
             id: &self.id,
             email_id: &self.email_id,
             recipient: self.recipient.as_ref().map(Recipient::as_str),
             campaign: self.campaign.as_ref(),
             at,
+            stack,
         }
     }
 }

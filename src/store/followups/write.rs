@@ -121,7 +121,12 @@ impl FollowupStore {
                 AcceptedChange::Sent(state) => (state, None),
                 AcceptedChange::SentAgain(state) => {
                     let first = state.resend_id.as_deref().unwrap_or_default();
-                    let alert = sent_twice(&row.context(now), [first, resend_id], state.tries, state.open_since);
+                    let alert = sent_twice(
+                        &row.context(now, self.stack.as_deref()),
+                        [first, resend_id],
+                        state.tries,
+                        state.open_since,
+                    );
                     (state, Some(about_email(&row, alert)))
                 }
             };
@@ -144,7 +149,7 @@ impl FollowupStore {
         now: UnixMillis,
     ) -> Result<FollowupWrite, CallError> {
         let state = row.state.answered(begun, answer, now);
-        let about = row.context(now);
+        let about = row.context(now, self.stack.as_deref());
         let effect = match state.status {
             FollowupStatus::Dropped => RefusalEffect::Dropped,
             _ => RefusalEffect::Postponed,
@@ -155,7 +160,9 @@ impl FollowupStore {
                 let why = format!("another request had the same key and another body ({})", answer.name);
                 Some(about_email(row, send_unknown(&about, state.tries, state.open_since, &why)))
             }
-            AnswerMeaning::Key => Some(about_name(resend_key(&answer.name, answer.status, waiting, now), now)),
+            AnswerMeaning::Key => {
+                Some(about_name(resend_key(&answer.name, answer.status, waiting, now, about.stack), now))
+            }
             AnswerMeaning::Quota => failed(&answer.name, AlertPeriod::Day),
             AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => {
                 failed(name, AlertPeriod::Hour)
@@ -174,7 +181,7 @@ impl FollowupStore {
         waiting: usize,
         now: UnixMillis,
     ) -> Result<(), CallError> {
-        let alert = about_name(resend_key(name, status, waiting, now), now);
+        let alert = about_name(resend_key(name, status, waiting, now, self.stack.as_deref()), now);
         let mut backoff = self.calls.backoff();
         while !self.is_stored(&alert).await? {
             match self.calls.transact(self.alert_puts(&alert, now)?.into()).await {
@@ -222,7 +229,7 @@ impl FollowupStore {
         settlement: Settlement,
         now: UnixMillis,
     ) -> Result<FollowupWrite, CallError> {
-        let about = row.context(now);
+        let about = row.context(now, self.stack.as_deref());
         let (state, alert) = match settlement {
             Settlement::TooLate => {
                 let state = row.state.dropped(DropReason::TooLate, now, CARRIER, settlement.why());

@@ -282,7 +282,7 @@ async fn points(scenario: Scenario, all: bool) -> Vec<Point> {
             });
             let is_ours = |at: usize, when: usize| match call.operation.as_str() {
                 _ if all => true,
-                "emails" => (at + at / 2 + tried + when) % 2 == 0,
+                "emails" => (at + at / 2 + tried + when).is_multiple_of(2),
                 _ => at == tried % memories.len() && when == (tried / memories.len() + index) % 2,
             };
             let ours = runs.filter(|(at, _, when, _)| is_ours(*at, *when));

@@ -1,7 +1,6 @@
 //! Texts of each alert: what happened, what was done, what to do.
 
 mod campaign;
-mod command;
 mod complaint;
 mod sending;
 mod unclear;
@@ -11,13 +10,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, json};
 
 pub use self::campaign::{CampaignSnapshot, brake_alert, digest};
-use self::command::command;
 pub use self::complaint::{AddressState, complaint};
 pub use self::sending::{
     AlertPeriod, FollowupContext, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice,
 };
 pub use self::unclear::{UnclearOutcome, ambiguous};
 use super::{Alert, AlertKind, Severity};
+use crate::message::command::command;
 use crate::message::text::one_line;
 use crate::policy::count::count;
 use crate::policy::domain::DomainStatus;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Alert, AlertKind, Severity, sanitize};
+use super::{Alert, AlertKind, Severity, command, sanitize};
 use crate::policy::count::count;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
@@ -20,6 +20,8 @@ pub struct FollowupContext<'a> {
     pub campaign: Option<&'a Campaign>,
     /// The time of the cause.
     pub at: UnixMillis,
+    /// Name of the stack, for the commands in texts.
+    pub stack: Option<&'a str>,
 }
 
 /// Effect of Resend's refusal on a follow-up.
@@ -113,7 +115,7 @@ pub fn send_failed(
         happened,
         done.to_owned(),
         period.to_owned(),
-        format!("What you can do: {}", remedy(&name)),
+        format!("What you can do: {}", remedy(&name, about.stack)),
         format!("Follow-up: {}", about.id),
     ]
     .join("\n");
@@ -121,15 +123,22 @@ pub fn send_failed(
 }
 
 /// Returns the advice for the name of an error.
-fn remedy(name: &str) -> &'static str {
+fn remedy(name: &str, stack: Option<&str>) -> String {
     if name == "too_late" {
-        "run `rebound followups list` and `rebound doctor`. Perhaps sending is paused, the limit of the day is reached, or the function act does not run."
+        format!(
+            "run `{}` and `{}`. Perhaps sending is paused, the limit of the day is reached, or the function act does not run.",
+            command(stack, "followups list"),
+            command(stack, "doctor")
+        )
     } else if name.contains("quota") {
-        "raise the quota of your Resend plan, or wait until it resets."
+        "raise the quota of your Resend plan, or wait until it resets.".to_owned()
     } else if name.contains("from") || name.contains("domain") || name == "http_403" {
-        "verify the sender's domain at Resend, under Domains."
+        "verify the sender's domain at Resend, under Domains.".to_owned()
     } else {
-        "run `rebound followups show` for this follow-up, and look up the error in Resend's documentation."
+        format!(
+            "run `{}` for this follow-up, and look up the error in Resend's documentation.",
+            command(stack, "followups show ID")
+        )
     }
 }
 
@@ -164,7 +173,10 @@ pub fn sent_twice(about: &FollowupContext<'_>, ids: [&str; 2], tries: u32, open_
     alert.text = [
         format!("Resend accepted the follow-up to {} under two ids: {first} and {second}.", about.who()),
         "What was done: both ids are stored, and the follow-up will not be sent again.".to_owned(),
-        "What you can do: look at both emails at Resend. If another program sends the same follow-ups, switch it off. If not, pause all sending with `rebound followups pause`, and report a bug.".to_owned(),
+        format!(
+            "What you can do: look at both emails at Resend. If another program sends the same follow-ups, switch it off. If not, pause all sending with `{}`, and report a bug.",
+            command(about.stack, "followups pause")
+        ),
         format!("Follow-up: {}", about.id),
         format!("Email: {}", about.email_id),
     ]
@@ -183,7 +195,7 @@ fn unknown_figures(about: &FollowupContext<'_>, tries: u32, open_since: Option<U
 
 /// Returns the alert for an API key that Resend refuses: one a day. `waiting` is the number of follow-ups, or of
 /// contacts to unsubscribe, that are known to wait.
-pub fn resend_key(name: &str, status: Option<u16>, waiting: usize, at: UnixMillis) -> Alert {
+pub fn resend_key(name: &str, status: Option<u16>, waiting: usize, at: UnixMillis, stack: Option<&str>) -> Alert {
     let name = sanitize(name);
     let may_only_send = name == "restricted_api_key";
     Alert {
@@ -200,8 +212,10 @@ pub fn resend_key(name: &str, status: Option<u16>, waiting: usize, at: UnixMilli
                 "What was done: nothing is sent for 15 minutes. Then Rebound tries again."
             }
             .to_owned(),
-            "What you can do: put a valid key into the secret of act (ACT_KEYS_ARN), then run `rebound doctor`."
-                .to_owned(),
+            format!(
+                "What you can do: put a valid key into the secret of act (ACT_KEYS_ARN), then run `{}`.",
+                command(stack, "doctor")
+            ),
         ]
         .join("\n"),
         campaign: None,

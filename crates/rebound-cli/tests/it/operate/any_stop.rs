@@ -46,7 +46,7 @@ enum Stop {
     Unsubscribed,
     OptOut,
     Reject,
-    StopAddress,
+    Address,
     Forget,
     Pause,
     PauseCampaign,
@@ -58,7 +58,7 @@ const STOPS: [Stop; 9] = [
     Stop::Unsubscribed,
     Stop::OptOut,
     Stop::Reject,
-    Stop::StopAddress,
+    Stop::Address,
     Stop::Forget,
     Stop::Pause,
     Stop::PauseCampaign,
@@ -159,7 +159,7 @@ impl Sequence {
                     stop_one(&followups, row, &DropReason::Rejected, &note).await.unwrap();
                 }
             }
-            Stop::StopAddress => drop(stop_all(&followups, &recipient, &note).await.unwrap()),
+            Stop::Address => drop(stop_all(&followups, &recipient, &note).await.unwrap()),
             Stop::Forget => {
                 let (calls, tables) = (self.target.calls(Duration::from_secs(60)), ForgetTables::of(&self.target));
                 forget(&calls, &tables, &recipient, &note, ForgetMode::Forget, |_| ()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Commands in alerts, ready to be copied.
+//! Commands in alerts and decisions, ready to be copied.
 
 /// Name of the stack on which a command acts if no flag names another.
 const DEFAULT_STACK: &str = "rebound";
