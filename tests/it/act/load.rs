@@ -129,7 +129,7 @@ async fn the_rate_holds_over_two_acts_and_a_lock_that_changes_hands() {
 #[ignore = "takes minutes in a debug build: cargo test --test it act::load -- --ignored --nocapture"]
 async fn a_weekends_pause_with_5000_due_writes_nothing_for_an_email() {
     let stage = ActHarness::start().await;
-    stage.decide_many(5_000, false).await;
+    stage.decide_many(5_000, true).await;
     let switch = Switch { of: SwitchOf::All, at: stage.now(), by: "eva".to_owned(), reason: "weekend".to_owned() };
     stage.store().pause(&switch).await.unwrap();
     stage.faults.plan(|_| None);
