@@ -69,6 +69,10 @@ impl Run<'_> {
             Some(_) => return Ok(None),
             None => {}
         }
+        if let Some(guards) = row.campaign.as_ref().and_then(|campaign| self.paused.get(campaign)).cloned() {
+            // Without a look: thousands of a paused campaign would take the time of the others.
+            return self.postpone_row(&row, &NotNow::CampaignPaused, guards).await;
+        }
         let (Some(key), Some(asked_with)) = (key, asked_with) else {
             tracing::error!("there is no API key of Resend: put RESEND_API_KEY into the secret ACT_KEYS_ARN");
             self.store.alert_key("missing_api_key", None, self.waiting, (self.clock)()).await?;
@@ -122,9 +126,10 @@ impl Run<'_> {
             TryResult::NotNow(NotNow::Paused, _) => Ok(Some(Halt::Switch)),
             TryResult::NotNow(NotNow::DayLimit, _) => Ok(Some(Halt::DayLimit)),
             TryResult::NotNow(reason, guards) => {
-                self.store.postpone(row, reason.until(now), reason.why(), guards, now).await?;
-                self.record(ActActivity::Postponed);
-                Ok(None)
+                if let (NotNow::CampaignPaused, Some(campaign)) = (&reason, &row.campaign) {
+                    self.paused.insert(campaign.clone(), guards.clone());
+                }
+                self.postpone_row(row, &reason, guards).await
             }
             TryResult::No(reason, guards) => {
                 let why = guards.first().map(|refusal| refusal.why.clone()).unwrap_or_default();
@@ -275,6 +280,18 @@ impl Run<'_> {
         let written = self.store.settle(row, settlement, (self.clock)()).await?;
         self.note(&written);
         Ok(())
+    }
+
+    async fn postpone_row(
+        &mut self,
+        row: &FollowupRow,
+        reason: &NotNow,
+        guards: Vec<LookRefusal>,
+    ) -> Result<Option<Halt>, CallError> {
+        let now = (self.clock)();
+        self.store.postpone(row, reason.until(now), reason.why(), guards, now).await?;
+        self.record(ActActivity::Postponed);
+        Ok(None)
     }
 
     async fn drop_row(

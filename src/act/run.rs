@@ -1,6 +1,6 @@
 //! One run: the lock, the follow-ups that are due, then the contacts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +9,8 @@ use super::pace::RequestRate;
 use super::{ActActivity, ActReport, Actor, Clock};
 use crate::aws::CallError;
 use crate::policy::followup::FollowupMode;
-use crate::policy::followup::sending::FollowupStatus;
+use crate::policy::followup::sending::{FollowupStatus, LookRefusal};
+use crate::resend::campaign::Campaign;
 use crate::store::act_lock::{ActLock, LockState, RestReason};
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::client::RetryClient;
@@ -63,6 +64,8 @@ pub(super) struct Run<'a> {
     pub(super) pace: RequestRate,
     /// Follow-ups that were refused since the last accepted one.
     pub(super) refused: BTreeSet<String>,
+    /// Campaigns that a look in this run found paused by a person, with its refusals.
+    pub(super) paused: BTreeMap<Campaign, Vec<LookRefusal>>,
     /// Time of the last response, after which the connection is open.
     pub(super) connected_at: Option<Instant>,
     /// Number of tasks that were due at the start, for alerts.
@@ -95,6 +98,7 @@ impl<'a> Run<'a> {
             holder: format!("{:016x}", fastrand::u64(..)),
             pace: RequestRate::new(config.interval, started),
             refused: BTreeSet::new(),
+            paused: BTreeMap::new(),
             connected_at: None,
             waiting: 0,
             push_resting_until: None,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use rebound::message::decision::Followup;
 use rebound::policy::followup::sending::FollowupStatus;
+use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::decisions::Occurrence;
 use rebound::store::followups::{Switch, SwitchOf};
-use rebound::store::{Item, number, string, text};
-use rebound::time::hours;
+use rebound::store::{Item, number, text};
+use rebound::time::{hours, minutes};
 
 use crate::support::act::{ActHarness, sent};
 
@@ -30,10 +31,8 @@ fn replaced(value: &AttributeValue, names: &[(String, String)]) -> AttributeValu
 }
 
 impl ActHarness {
-    /// Stores this many follow-ups that are due now, as [`Self::decide`] does, each to another recipient: `whole`,
-    /// or only their
-    /// rows and entries.
-    async fn decide_many(&self, number: usize, whole: bool) {
+    /// Stores this many follow-ups that are due now, as [`Self::decide`] does, each to another recipient.
+    async fn decide_many(&self, number: usize) {
         const EMAIL: &str = "template-email";
         const TO: &str = "template@example.com";
         let id_of = |email: &str, to: &str| {
@@ -56,8 +55,7 @@ impl ActHarness {
                 (EMAIL.to_owned(), email),
                 (TO.to_owned(), to),
             ];
-            let is_needed = |item: &Item| whole || string(item, "kind").starts_with("followup");
-            for (table, item) in template.iter().filter(|(_, item)| is_needed(item)) {
+            for (table, item) in &template {
                 let item = item.iter().map(|(name, value)| (name.clone(), replaced(value, &names))).collect();
                 let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
                 requests.push((table.clone(), WriteRequest::builder().put_request(put).build()));
@@ -86,7 +84,7 @@ impl ActHarness {
 async fn the_rate_is_never_passed_as_resend_counts_it() {
     let rate = RATE.to_string();
     let stage = ActHarness::with(&[("RESEND_RATE", &rate)]).await;
-    stage.decide_many(200, true).await;
+    stage.decide_many(200).await;
     while stage.count(FollowupStatus::Due).await > 0 {
         stage.act().await;
     }
@@ -99,7 +97,7 @@ async fn the_rate_is_never_passed_as_resend_counts_it() {
 async fn the_rate_holds_over_two_acts_and_a_lock_that_changes_hands() {
     let rate = RATE.to_string();
     let stage = ActHarness::with(&[("RESEND_RATE", &rate)]).await;
-    stage.decide_many(120, true).await;
+    stage.decide_many(120).await;
     let hands_over = async {
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_millis(700)).await;
@@ -126,10 +124,24 @@ async fn the_rate_holds_over_two_acts_and_a_lock_that_changes_hands() {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes in a debug build: cargo test --test it act::load -- --ignored --nocapture"]
+async fn one_look_in_a_run_finds_a_campaign_paused() {
+    let stage = ActHarness::start().await;
+    stage.decide_many(20).await;
+    let of = SwitchOf::Campaign(Campaign::new("spring").unwrap());
+    let switch = Switch { of, at: stage.now(), by: "eva".to_owned(), reason: "wrong price".to_owned() };
+    stage.store().pause(&switch).await.unwrap();
+    stage.faults.count_capacity(true);
+    assert_eq!(sent(&stage.act().await), 0);
+    // A look has 14 items or more, at two units each or more.
+    assert!(stage.faults.capacity().refused_units < 60.0, "{:?}", stage.faults.capacity());
+    let later = stage.now().plus(minutes(15));
+    assert!(stage.rows().await.iter().all(|row| row.state.entry_at == later && row.guards.len() == 1));
+}
+
+#[tokio::test]
 async fn a_weekends_pause_with_5000_due_writes_nothing_for_an_email() {
     let stage = ActHarness::start().await;
-    stage.decide_many(5_000, true).await;
+    stage.decide_many(5_000).await;
     let switch = Switch { of: SwitchOf::All, at: stage.now(), by: "eva".to_owned(), reason: "weekend".to_owned() };
     stage.store().pause(&switch).await.unwrap();
     stage.faults.plan(|_| None);
