@@ -65,6 +65,21 @@ async fn a_refusal_of_this_email_drops_it() {
 }
 
 #[tokio::test]
+async fn an_alert_names_the_stack_in_its_commands() {
+    for (stack, command) in
+        [("staging", "`rebound followups show ID --stack staging`"), ("rebound", "`rebound followups show ID`")]
+    {
+        let stage = ActHarness::with(&[("REBOUND_STACK", stack)]).await;
+        stage.decide(EMAIL, ANN).await;
+        first_emails(&stage, vec![error(422, "validation_error")]);
+        stage.act().await;
+        let rows = stage.scan("EVENTS_TABLE").await;
+        let alert = rows.iter().find(|row| string(row, "event").starts_with("alert#")).unwrap();
+        assert!(string(alert, "payload").contains(command), "{}", string(alert, "payload"));
+    }
+}
+
+#[tokio::test]
 async fn what_may_be_the_account_or_the_way_is_tried_again_with_a_new_key() {
     for behaviour in [
         error(403, "validation_error"),
