@@ -1,10 +1,18 @@
 //! Each try by itself: it looks again, with the same key, in time, and only while the lock is held.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_local::faults::{Fault, Half, HalfResponse};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::act::ActActivity;
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
+use rebound::resend::campaign::Campaign;
+use rebound::resend::recipient::Recipient;
+use rebound::store::followups::{Switch, SwitchOf};
+use rebound::store::forgotten::ErasureKey;
 use rebound::store::{number, string, text};
 use rebound::time::{UnixMillis, minutes};
 use rebound_dev::resend::ResendBehaviour;
@@ -49,6 +57,71 @@ async fn each_try_looks_again_and_not_only_the_first_one() {
     let row = stage.row().await;
     assert_eq!((requests(&stage), row.state.reason.as_ref()), (1, Some(&DropReason::Suppressed)));
     assert!(row.state.is_unclear());
+}
+
+/// Stores what refuses a follow-up to Ann.
+async fn refuse(stage: &ActHarness, who: &str) {
+    let reasons = |reason: &str| AttributeValue::Ss(vec![reason.to_owned()]);
+    let brake = |name: &str| [("campaign", text(name)), ("cohort", text("state")), ("status", text("paused"))];
+    let fact = |fact: &str| {
+        let until = number(stage.now().plus(minutes(60)).0);
+        [("recipient", text(ANN)), ("fact", text(fact)), ("at", number(1)), ("until", until)]
+    };
+    let switch = |of| Switch { of, at: stage.now(), by: "eva".to_owned(), reason: String::new() };
+    match who {
+        "suppressed" => stage.suppress(ANN).await,
+        "forgotten" => {
+            let name = ErasureKey::new([7; 32]).unwrap().name_of(&Recipient::parse(ANN).unwrap());
+            let item = [("recipient", text(name)), ("reasons", reasons("forgotten"))];
+            stage.put("SUPPRESSIONS_TABLE", &item).await;
+            let key = AttributeValue::B(Blob::new([7; 32]));
+            stage.put("SUPPRESSIONS_TABLE", &[("recipient", text("#forgotten-key")), ("key", key)]).await;
+        }
+        "brake" => stage.put("CAMPAIGNS_TABLE", &brake("spring")).await,
+        "domain" => stage.put("CAMPAIGNS_TABLE", &brake("domain#shop.example")).await,
+        "switch" => stage.store().pause(&switch(SwitchOf::All)).await.unwrap(),
+        "switch of the campaign" => {
+            let campaign = Campaign::new("spring").unwrap();
+            stage.store().pause(&switch(SwitchOf::Campaign(campaign))).await.unwrap();
+        }
+        fact_name => stage.put("RECIPIENTS_TABLE", &fact(fact_name)).await,
+    }
+}
+
+#[tokio::test]
+async fn a_no_that_comes_while_a_later_look_reads_refuses_it() {
+    for (who, reason) in [
+        ("suppressed", Some(DropReason::Suppressed)),
+        ("forgotten", Some(DropReason::Forgotten)),
+        ("brake", Some(DropReason::CampaignPaused)),
+        ("domain", Some(DropReason::CampaignPaused)),
+        ("opt_out_click", Some(DropReason::OptOutClick)),
+        ("reply", Some(DropReason::Stopped)),
+        ("switch", None),
+        ("switch of the campaign", None),
+    ] {
+        let stage = after_a_lost_answer().await;
+        let (mut reads, reading) = (0, Arc::new(AtomicBool::new(false)));
+        let is_reading = Arc::clone(&reading);
+        stage.faults.plan(move |call| {
+            reads += usize::from(call.operation == "GetItem");
+            let is_of_look = call.operation == "GetItem" && reads == 2;
+            is_reading.fetch_or(is_of_look, Ordering::SeqCst);
+            is_of_look.then_some(Fault::Slow(Duration::from_millis(500)))
+        });
+        let refuses = async {
+            while !reading.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            refuse(&stage, who).await;
+        };
+        let (report, ()) = tokio::join!(stage.act(), refuses);
+        assert_eq!((requests(&stage), &report.errors), (1, &Vec::new()), "{who}");
+        let state = stage.row().await.state;
+        let status = if reason.is_some() { FollowupStatus::Dropped } else { FollowupStatus::Sending };
+        assert_eq!((state.status, state.tries, &state.reason), (status, 1, &reason), "{who}");
+        assert!(state.open_since.is_some(), "{who}: it may have been accepted");
+    }
 }
 
 #[tokio::test]
