@@ -14,8 +14,8 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::followups::{Switch, SwitchOf};
 use rebound::store::forgotten::ErasureKey;
 use rebound::store::{number, string, text};
-use rebound::time::{UnixMillis, minutes};
-use rebound_dev::resend::ResendBehaviour;
+use rebound::time::{UnixMillis, hours, minutes};
+use rebound_dev::resend::{ResendBehaviour, SENDING_KEY};
 use tokio::time::Instant;
 
 use crate::support::act::{ActHarness, sent};
@@ -250,6 +250,34 @@ async fn a_row_that_forget_met_while_it_was_open_is_never_repeated() {
     stage.store().record_accepted(EMAIL, &row.id, &accepted[0].id, "protect", stage.now()).await.unwrap();
     let sent = stage.row().await;
     assert_eq!((sent.state.status, sent.recipient, sent.request), (FollowupStatus::Sent, None, None));
+}
+
+#[tokio::test]
+async fn a_crash_right_after_a_row_is_unknown_leaves_its_alert() {
+    // The transaction that makes it unknown: the first one of the run, or that of the answer, after the look's.
+    for (why, nth) in [("another API key", 1), ("23 hours", 1), ("another body", 2)] {
+        let stage = after_a_lost_answer().await;
+        let mut actor = stage.actor();
+        match why {
+            "another API key" => actor = stage.actor_with(&[("RESEND_API_KEY", SENDING_KEY)]),
+            "23 hours" => stage.advance(hours(23)),
+            _ => first_emails(&stage, vec![error(409, "invalid_idempotent_request")]),
+        }
+        let mut writes = 0;
+        stage.faults.plan(move |call| {
+            writes += usize::from(call.operation == "TransactWriteItems");
+            (call.operation == "TransactWriteItems" && writes == nth).then_some(Fault::KillAfter)
+        });
+        tokio::select! {
+            report = stage.run(&actor) => panic!("{why}: {report:?}"),
+            () = stage.faults.killed() => {}
+        }
+        assert_eq!(stage.status().await, FollowupStatus::Unknown, "{why}");
+        assert_eq!(stage.alerts().await, ["send_unknown"], "{why}");
+        let agenda = stage.scan("AGENDA_TABLE").await;
+        let publishes = agenda.iter().filter(|item| string(item, "kind") == "publish").count();
+        assert_eq!(publishes, 1, "{why}: the tick publishes it");
+    }
 }
 
 #[tokio::test]
