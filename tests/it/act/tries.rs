@@ -18,7 +18,7 @@ use rebound::time::{UnixMillis, hours, minutes};
 use rebound_dev::resend::{ResendBehaviour, SENDING_KEY};
 use tokio::time::Instant;
 
-use crate::support::act::{ActHarness, sent};
+use crate::support::act::{ActHarness, NOON, sent};
 
 const ANN: &str = "ann@example.com";
 const EMAIL: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
@@ -122,6 +122,43 @@ async fn a_no_that_comes_while_a_later_look_reads_refuses_it() {
         assert_eq!((state.status, state.tries, &state.reason), (status, 1, &reason), "{who}");
         assert!(state.open_since.is_some(), "{who}: it may have been accepted");
     }
+}
+
+#[tokio::test]
+async fn a_later_try_asks_the_trial_and_the_caps_again() {
+    for (who, reason) in [("trial", DropReason::Stopped), ("place", DropReason::PlaceLost), ("cap", DropReason::Cap)] {
+        let stage = after_a_lost_answer().await;
+        let mut actor = stage.actor();
+        let item = [("recipient", text(ANN)), ("fact", text("followups"))];
+        match who {
+            "trial" => actor = stage.actor_with(&[("FOLLOWUP_RECIPIENTS", "@shop.example")]),
+            "place" => stage.put("RECIPIENTS_TABLE", &item).await,
+            _ => {
+                let own = &stage.store().places(&Recipient::parse(ANN).unwrap()).await.unwrap().taken[0];
+                let own = format!("{}#{}#{EMAIL}", own.at.0, own.id);
+                let other = format!("{}#decision-other#e2", NOON.plus(hours(71)).0);
+                let [recipient, fact] = item;
+                let taken = ("taken", AttributeValue::Ss(vec![own, other]));
+                stage.put("RECIPIENTS_TABLE", &[recipient, fact, taken]).await;
+            }
+        }
+        stage.run(&actor).await;
+        let state = stage.row().await.state;
+        assert_eq!((requests(&stage), state.tries, state.reason.as_ref()), (1, 1, Some(&reason)), "{who}");
+        assert!(state.is_unclear(), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn a_later_try_is_not_made_at_night() {
+    let stage = after_a_lost_answer().await;
+    stage.set_clock(NOON.plus(hours(9)));
+    stage.act().await;
+    let state = stage.row().await.state;
+    assert_eq!((requests(&stage), state.tries, state.status), (1, 1, FollowupStatus::Sending));
+    assert_eq!(state.entry_at.to_text(), "2026-11-25T08:00:00.000Z");
+    stage.set_clock(state.entry_at);
+    assert_eq!((sent(&stage.act().await), stage.resend.accepted().len()), (1, 1));
 }
 
 #[tokio::test]
