@@ -163,6 +163,7 @@ impl Run<'_> {
         self.pace.begin(UnixMillis::now());
         self.record(ActActivity::Requested);
         let response = self.actor.api.send_email(key, &idempotency_key, body).await;
+        self.pace.end();
         self.connected_at = response.as_ref().ok().map(|_| Instant::now());
         let answer = email_answer(&response);
         let AnswerMeaning::Accepted { id } = &answer.meaning else {

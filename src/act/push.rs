@@ -38,6 +38,7 @@ impl Run<'_> {
             }
             self.pace.begin(UnixMillis::now());
             let response = self.actor.api.unsubscribe_contact(&key, &entry.key).await;
+            self.pace.end();
             let done = match push_answer(&response) {
                 meaning @ (PushMeaning::Done | PushMeaning::NoContact) => {
                     failures = 0;

@@ -8,7 +8,7 @@ use rebound::store::string;
 use rebound::time::{UnixMillis, hours, minutes};
 use rebound_dev::resend::{ResendBehaviour, SENDING_KEY};
 
-use crate::support::act::{ActHarness, sent};
+use crate::support::act::{ActHarness, NOON, sent};
 
 const ANN: &str = "ann@example.com";
 const EMAIL: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
@@ -61,6 +61,21 @@ async fn a_refusal_of_this_email_drops_it() {
         let row = stage.row().await;
         assert_eq!(row.state.reason, Some(DropReason::Refused(name.to_owned())), "{status} {name}");
         assert_eq!((row.state.open_since, stage.alerts().await), (None, vec!["send_failed".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn an_alert_names_the_stack_in_its_commands() {
+    for (stack, command) in
+        [("staging", "`rebound followups show ID --stack staging`"), ("rebound", "`rebound followups show ID`")]
+    {
+        let stage = ActHarness::with(&[("REBOUND_STACK", stack)]).await;
+        stage.decide(EMAIL, ANN).await;
+        first_emails(&stage, vec![error(422, "validation_error")]);
+        stage.act().await;
+        let rows = stage.scan("EVENTS_TABLE").await;
+        let alert = rows.iter().find(|row| string(row, "event").starts_with("alert#")).unwrap();
+        assert!(string(alert, "payload").contains(command), "{}", string(alert, "payload"));
     }
 }
 
@@ -178,17 +193,34 @@ async fn an_unclear_try_then_a_quota_for_a_day_is_unknown() {
 
 #[tokio::test]
 async fn a_refusal_at_0_h_and_an_unclear_try_at_10_h_count_from_10_h() {
-    let stage = after_one(error(403, "validation_error")).await;
-    stage.set_clock(stage.now().plus(hours(5)));
-    first_emails(&stage, vec![ResendBehaviour::LoseAnswer]);
+    let stage = ActHarness::start().await;
+    // At 09:00: 10 hours later, and 23 hours after that, are outside of the quiet hours.
+    stage.set_clock(NOON.minus(minutes(270)));
+    stage.decide(EMAIL, ANN).await;
+    first_emails(&stage, vec![error(403, "validation_error"), ResendBehaviour::LoseAnswer]);
     stage.act().await;
-    let opened = stage.row().await.state.open_since.unwrap();
-    assert_eq!(opened, stage.now());
+    let refused = stage.row().await.state;
+    assert_eq!((refused.status, refused.refusals, refused.open_since), (FollowupStatus::Due, 1, None));
+    stage.advance(hours(10));
+    stage.act().await;
+    let opened = stage.now();
+    assert_eq!(stage.row().await.state.open_since, Some(opened));
     stage.resend.plan(|_, path| (path == "/emails").then_some(ResendBehaviour::Status(503)));
-    stage.acts_for(hours(20)).await;
-    assert_eq!(stage.status().await, FollowupStatus::Sending);
+    stage.acts_for(hours(22)).await;
+    let before = stage.row().await.state;
+    stage.set_clock(opened.plus(hours(23)).minus(minutes(1)));
+    stage.act().await;
+    let last = stage.row().await.state;
+    assert_eq!((last.status, last.tries), (FollowupStatus::Sending, before.tries + 1), "within 23 h of the second try");
+    stage.set_clock(opened.plus(hours(23)));
+    stage.act().await;
+    let over = stage.row().await.state;
+    assert_eq!((over.status, over.tries), (FollowupStatus::Unknown, last.tries));
+    stage.resend.plan(|_, _| None);
     stage.acts_for(hours(4)).await;
-    assert_eq!((stage.status().await, stage.resend.accepted().len()), (FollowupStatus::Unknown, 1));
+    let accepted = stage.resend.accepted();
+    assert_eq!(accepted.len(), 1, "of the second try alone");
+    assert!(accepted[0].idempotency_key.as_deref().unwrap().ends_with("-1"));
 }
 
 #[tokio::test]

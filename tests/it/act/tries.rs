@@ -1,16 +1,24 @@
 //! Each try by itself: it looks again, with the same key, in time, and only while the lock is held.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_local::faults::{Fault, Half, HalfResponse};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::act::ActActivity;
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
+use rebound::resend::campaign::Campaign;
+use rebound::resend::recipient::Recipient;
+use rebound::store::followups::{Switch, SwitchOf};
+use rebound::store::forgotten::ErasureKey;
 use rebound::store::{number, string, text};
-use rebound::time::{UnixMillis, minutes};
-use rebound_dev::resend::ResendBehaviour;
+use rebound::time::{UnixMillis, hours, minutes};
+use rebound_dev::resend::{ResendBehaviour, SENDING_KEY};
 use tokio::time::Instant;
 
-use crate::support::act::{ActHarness, sent};
+use crate::support::act::{ActHarness, NOON, sent};
 
 const ANN: &str = "ann@example.com";
 const EMAIL: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
@@ -49,6 +57,108 @@ async fn each_try_looks_again_and_not_only_the_first_one() {
     let row = stage.row().await;
     assert_eq!((requests(&stage), row.state.reason.as_ref()), (1, Some(&DropReason::Suppressed)));
     assert!(row.state.is_unclear());
+}
+
+/// Stores what refuses a follow-up to Ann.
+async fn refuse(stage: &ActHarness, who: &str) {
+    let reasons = |reason: &str| AttributeValue::Ss(vec![reason.to_owned()]);
+    let brake = |name: &str| [("campaign", text(name)), ("cohort", text("state")), ("status", text("paused"))];
+    let fact = |fact: &str| {
+        let until = number(stage.now().plus(minutes(60)).0);
+        [("recipient", text(ANN)), ("fact", text(fact)), ("at", number(1)), ("until", until)]
+    };
+    let switch = |of| Switch { of, at: stage.now(), by: "eva".to_owned(), reason: String::new() };
+    match who {
+        "suppressed" => stage.suppress(ANN).await,
+        "forgotten" => {
+            let name = ErasureKey::new([7; 32]).unwrap().name_of(&Recipient::parse(ANN).unwrap());
+            let item = [("recipient", text(name)), ("reasons", reasons("forgotten"))];
+            stage.put("SUPPRESSIONS_TABLE", &item).await;
+            let key = AttributeValue::B(Blob::new([7; 32]));
+            stage.put("SUPPRESSIONS_TABLE", &[("recipient", text("#forgotten-key")), ("key", key)]).await;
+        }
+        "brake" => stage.put("CAMPAIGNS_TABLE", &brake("spring")).await,
+        "domain" => stage.put("CAMPAIGNS_TABLE", &brake("domain#shop.example")).await,
+        "switch" => stage.store().pause(&switch(SwitchOf::All)).await.unwrap(),
+        "switch of the campaign" => {
+            let campaign = Campaign::new("spring").unwrap();
+            stage.store().pause(&switch(SwitchOf::Campaign(campaign))).await.unwrap();
+        }
+        fact_name => stage.put("RECIPIENTS_TABLE", &fact(fact_name)).await,
+    }
+}
+
+#[tokio::test]
+async fn a_no_that_comes_while_a_later_look_reads_refuses_it() {
+    for (who, reason) in [
+        ("suppressed", Some(DropReason::Suppressed)),
+        ("forgotten", Some(DropReason::Forgotten)),
+        ("brake", Some(DropReason::CampaignPaused)),
+        ("domain", Some(DropReason::CampaignPaused)),
+        ("opt_out_click", Some(DropReason::OptOutClick)),
+        ("reply", Some(DropReason::Stopped)),
+        ("switch", None),
+        ("switch of the campaign", None),
+    ] {
+        let stage = after_a_lost_answer().await;
+        let (mut reads, reading) = (0, Arc::new(AtomicBool::new(false)));
+        let is_reading = Arc::clone(&reading);
+        stage.faults.plan(move |call| {
+            reads += usize::from(call.operation == "GetItem");
+            let is_of_look = call.operation == "GetItem" && reads == 2;
+            is_reading.fetch_or(is_of_look, Ordering::SeqCst);
+            is_of_look.then_some(Fault::Slow(Duration::from_millis(500)))
+        });
+        let refuses = async {
+            while !reading.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            refuse(&stage, who).await;
+        };
+        let (report, ()) = tokio::join!(stage.act(), refuses);
+        assert_eq!((requests(&stage), &report.errors), (1, &Vec::new()), "{who}");
+        let state = stage.row().await.state;
+        let status = if reason.is_some() { FollowupStatus::Dropped } else { FollowupStatus::Sending };
+        assert_eq!((state.status, state.tries, &state.reason), (status, 1, &reason), "{who}");
+        assert!(state.open_since.is_some(), "{who}: it may have been accepted");
+    }
+}
+
+#[tokio::test]
+async fn a_later_try_asks_the_trial_and_the_caps_again() {
+    for (who, reason) in [("trial", DropReason::Stopped), ("place", DropReason::PlaceLost), ("cap", DropReason::Cap)] {
+        let stage = after_a_lost_answer().await;
+        let mut actor = stage.actor();
+        let item = [("recipient", text(ANN)), ("fact", text("followups"))];
+        match who {
+            "trial" => actor = stage.actor_with(&[("FOLLOWUP_RECIPIENTS", "@shop.example")]),
+            "place" => stage.put("RECIPIENTS_TABLE", &item).await,
+            _ => {
+                let own = &stage.store().places(&Recipient::parse(ANN).unwrap()).await.unwrap().taken[0];
+                let own = format!("{}#{}#{EMAIL}", own.at.0, own.id);
+                let other = format!("{}#decision-other#e2", NOON.plus(hours(71)).0);
+                let [recipient, fact] = item;
+                let taken = ("taken", AttributeValue::Ss(vec![own, other]));
+                stage.put("RECIPIENTS_TABLE", &[recipient, fact, taken]).await;
+            }
+        }
+        stage.run(&actor).await;
+        let state = stage.row().await.state;
+        assert_eq!((requests(&stage), state.tries, state.reason.as_ref()), (1, 1, Some(&reason)), "{who}");
+        assert!(state.is_unclear(), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn a_later_try_is_not_made_at_night() {
+    let stage = after_a_lost_answer().await;
+    stage.set_clock(NOON.plus(hours(9)));
+    stage.act().await;
+    let state = stage.row().await.state;
+    assert_eq!((requests(&stage), state.tries, state.status), (1, 1, FollowupStatus::Sending));
+    assert_eq!(state.entry_at.to_text(), "2026-11-25T08:00:00.000Z");
+    stage.set_clock(state.entry_at);
+    assert_eq!((sent(&stage.act().await), stage.resend.accepted().len()), (1, 1));
 }
 
 #[tokio::test]
@@ -177,6 +287,34 @@ async fn a_row_that_forget_met_while_it_was_open_is_never_repeated() {
     stage.store().record_accepted(EMAIL, &row.id, &accepted[0].id, "protect", stage.now()).await.unwrap();
     let sent = stage.row().await;
     assert_eq!((sent.state.status, sent.recipient, sent.request), (FollowupStatus::Sent, None, None));
+}
+
+#[tokio::test]
+async fn a_crash_right_after_a_row_is_unknown_leaves_its_alert() {
+    // The transaction that makes it unknown: the first one of the run, or that of the answer, after the look's.
+    for (why, nth) in [("another API key", 1), ("23 hours", 1), ("another body", 2)] {
+        let stage = after_a_lost_answer().await;
+        let mut actor = stage.actor();
+        match why {
+            "another API key" => actor = stage.actor_with(&[("RESEND_API_KEY", SENDING_KEY)]),
+            "23 hours" => stage.advance(hours(23)),
+            _ => first_emails(&stage, vec![error(409, "invalid_idempotent_request")]),
+        }
+        let mut writes = 0;
+        stage.faults.plan(move |call| {
+            writes += usize::from(call.operation == "TransactWriteItems");
+            (call.operation == "TransactWriteItems" && writes == nth).then_some(Fault::KillAfter)
+        });
+        tokio::select! {
+            report = stage.run(&actor) => panic!("{why}: {report:?}"),
+            () = stage.faults.killed() => {}
+        }
+        assert_eq!(stage.status().await, FollowupStatus::Unknown, "{why}");
+        assert_eq!(stage.alerts().await, ["send_unknown"], "{why}");
+        let agenda = stage.scan("AGENDA_TABLE").await;
+        let publishes = agenda.iter().filter(|item| string(item, "kind") == "publish").count();
+        assert_eq!(publishes, 1, "{why}: the tick publishes it");
+    }
 }
 
 #[tokio::test]
