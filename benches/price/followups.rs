@@ -290,6 +290,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_table_fits_every_width() {
+        let line =
+            ("an idle month: time".to_owned(), "43200 × 13 ms (2.91 of CPU, 2.0 calls) × 256 MB".to_owned(), 0.02);
+        assert_eq!(table(&[line]).faults(), Vec::<String>::new());
+    }
+
+    #[test]
     fn it_is_noon_in_the_zone() {
         for hour in 0..24 {
             let now = UnixMillis(hour * 3_600_000);

@@ -351,7 +351,15 @@ fn looked_up(function: &str, read: impl Fn(&dyn Fn(&str) -> Option<String>)) -> 
 
 #[test]
 fn engage_and_act_can_send_with_the_variables_of_the_template() {
-    let only_by_hand = ["CONSENT_KEY", "RESEND_API_KEY", "RESEND_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+    // The name of the stack is set for all functions.
+    let only_by_hand = [
+        "REBOUND_STACK",
+        "CONSENT_KEY",
+        "RESEND_API_KEY",
+        "RESEND_BASE_URL",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_BASE_URL",
+    ];
     let [act, engage] = [
         looked_up("ActFunction", |variable| drop(rebound::config::ActConfig::read(variable).unwrap())),
         looked_up("EngageFunction", |variable| drop(rebound::config::EngageConfig::read(variable).unwrap())),

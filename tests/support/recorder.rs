@@ -161,6 +161,11 @@ fn of_dynamodb(operation: &str, json: &Value) -> Vec<Action> {
             };
             parts.map(|(part, body)| (action(part), table(body))).collect()
         }
+        // It needs the action of each of its items, and none of its own.
+        "TransactGetItems" => {
+            let items = json["TransactItems"].as_array().unwrap().iter();
+            items.map(|item| ("dynamodb:GetItem".to_owned(), table(&item["Get"]))).collect()
+        }
         "BatchGetItem" => {
             let tables = json["RequestItems"].as_object().unwrap().keys();
             tables.map(|table| (format!("dynamodb:{operation}"), table.clone())).collect()
