@@ -40,8 +40,11 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     let stage = ProtectHarness::start().await;
     let mut messages: Vec<SignedMessage> = (0..250).map(|number| told("email.sent", number, 10, -HOUR)).collect();
     messages.extend((0..60).map(|number| told("email.bounced", number, 10, -MINUTE)));
-    let received = join_all(messages.iter().map(|message| stage.receive_at(message, NOW))).await;
-    assert!(received.iter().all(|status| *status == 200));
+    // Not all at once: a busy machine would refuse some, as a busy service may.
+    for some in messages.chunks(40) {
+        let received = join_all(some.iter().map(|message| stage.receive_at(message, NOW))).await;
+        assert!(received.iter().all(|status| *status == 200));
+    }
     for batch in stage.records().await.chunks(100) {
         assert_eq!(stage.deliver(batch, NOW).await, BatchResponse::default());
     }

@@ -127,7 +127,7 @@ async fn tables_of_another_rebound_are_said_to_be_and_not_waited_for() {
     let (one, other) = (Dev::start().await, Dev::start().await);
     let url = one.variables()["REBOUND_FUNCTION_URL"].clone();
     let (said, took) = timed(&BTreeMap::new(), &["simulate", &url, &local(&other), "--emails", "30"]).await;
-    assert!(said.code == 2 && said.stdout.contains("none of the webhooks that were taken is in the table"), "{said:?}");
+    assert!(said.code == 2 && said.stdout.contains("none of the accepted webhooks is in the table"), "{said:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
 

@@ -118,7 +118,7 @@ fn batches() -> Vec<Batch> {
 #[tokio::test]
 async fn every_reader_answers_every_case_alike() {
     let dev = Dev::start().await;
-    let calls = dev.place().await.calls(std::time::Duration::from_secs(60));
+    let calls = dev.place().await.calls(std::time::Duration::from_secs(600));
     let (short, whole) = (programs(Code::Page).await, programs(Code::PageWithFile).await);
     let mut answered = 0;
     for batch in batches() {
