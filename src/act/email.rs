@@ -91,9 +91,8 @@ impl AnsweredEmail {
     }
 }
 
-/// Returns true if a decision is claimed in these rows, but not made: a follow-up's row is stored with its decision,
-/// so the
-/// rest of that transaction is not visible yet.
+/// Returns true if a decision is claimed in these rows, but not made: a follow-up's row is stored with its decision, so
+/// the rest of that transaction is not visible yet.
 pub fn is_undecided(rows: &[Item], decision: &str) -> bool {
     let is_it = |row: &&Item| string(row, "kind") == "decision" && string(row, "id") == decision;
     rows.iter().find(is_it).is_some_and(|row| StoredDecision::from_item(row).is_none())

@@ -53,8 +53,7 @@ impl RetryClient {
     }
 
     /// Reads one item. Waits while a transaction that writes it is in flight: [`Self::get`] may show it as it was
-    /// before,
-    /// and other items of the transaction as they are after it.
+    /// before, and other items of the transaction as they are after it.
     pub(in crate::store) async fn get_committed(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
         let mut backoff = CallBackoff::until(self.deadline);
         loop {
@@ -106,8 +105,7 @@ impl RetryClient {
 
     /// Reads the items with these keys as of one moment, in the order of the keys. At most 100 keys. Sent once. While a
     /// transaction that writes one of them is in flight, the result is a [`DynamoDbError::Busy`], so a reader never
-    /// sees half
-    /// of a transaction.
+    /// sees half of a transaction.
     ///
     /// # Errors
     /// Nothing was read.

@@ -67,9 +67,8 @@ impl FollowupStore {
         Ok(rows)
     }
 
-    /// Finds the entry of a follow-up by its id: among those that are not settled, and those that were settled
-    /// within the
-    /// last 30 days.
+    /// Finds the entry of a follow-up by its id: among those that are not settled, and those that were settled within
+    /// the last 30 days.
     pub async fn find_entry(&self, id: &str) -> Result<Option<FollowupEntry>, CallError> {
         let open = self.open(usize::MAX).await?;
         if let Some(entry) = open.into_iter().find(|entry| entry.id == id) {

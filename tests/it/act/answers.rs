@@ -8,20 +8,11 @@ use rebound::store::string;
 use rebound::time::{UnixMillis, hours, minutes};
 use rebound_dev::resend::{ResendBehaviour, SENDING_KEY};
 
+use super::{error, first_emails};
 use crate::support::act::{ActHarness, NOON, sent};
 
 const ANN: &str = "ann@example.com";
 const EMAIL: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
-
-fn error(status: u16, name: &str) -> ResendBehaviour {
-    ResendBehaviour::Error { status, name: name.to_owned(), message: "No.".to_owned() }
-}
-
-/// The reaction to the next emails, the first ones.
-fn first_emails(stage: &ActHarness, behaviours: Vec<ResendBehaviour>) {
-    let mut left = behaviours.into_iter();
-    stage.resend.plan(move |method, path| if (method, path) == ("POST", "/emails") { left.next() } else { None });
-}
 
 async fn after_one(behaviour: ResendBehaviour) -> ActHarness {
     let stage = ActHarness::start().await;

@@ -64,9 +64,8 @@ impl ActHarness {
         self.resend.accepted().iter().filter(|email| tag(&email.request, "followup") == id).count()
     }
 
-    /// Each follow-up was accepted at most once; what was not is dropped or unknown; nothing is silent, and nothing
-    /// is left
-    /// to do. Returns the rows.
+    /// Each follow-up was accepted at most once; what was not is dropped or unknown; nothing is silent, and nothing is
+    /// left to do. Returns the rows.
     pub(super) async fn judge(&self, why: &str) -> Vec<FollowupRow> {
         let events = self.scan("EVENTS_TABLE").await;
         let rows: Vec<FollowupRow> = events.iter().filter_map(FollowupRow::from_item).collect();

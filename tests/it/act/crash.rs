@@ -1,6 +1,5 @@
-//! Any one call of `act`, and of what `protect` does for follow-ups, may fail before it is applied, lose its answer,
-//! be shown
-//! half, or be the last one of a process. Then time goes on, soon or a day later, under each memory of the local
+//! Any one call of `act`, and of what `protect` does for follow-ups, may fail before it is applied, lose its answer, be
+//! shown half, or be the last one of a process. Then time goes on, soon or a day later, under each memory of the local
 //! Resend.
 
 use std::io::Write;
@@ -261,8 +260,7 @@ impl CrashStage {
 }
 
 /// Every fault at every call of a scenario: under every memory, soon and later; or, if not `all`, under every memory
-/// where the
-/// call is the request for an email, and under one of them elsewhere.
+/// where the call is the request for an email, and under one of them elsewhere.
 async fn points(scenario: Scenario, all: bool) -> Vec<Point> {
     let mut stage = CrashStage::with_one_before(scenario).await;
     stage.prepare(scenario, KeyMemory::default()).await;

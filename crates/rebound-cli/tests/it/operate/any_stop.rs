@@ -1,6 +1,5 @@
 //! Any stop, at any moment, in any order with everything else and with `act` at work: nothing is accepted later than
-//! one
-//! request and 5 s of real time after the stop's write.
+//! one request and 5 s of real time after the stop's write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

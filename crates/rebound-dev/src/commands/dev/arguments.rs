@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Store the tables in this file, and queues and published messages in a file beside it; without a file, all data is lost at the end
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
-    /// Delivery delay of the queue of opens and clicks, in seconds [default: 2; with --clock 90 seconds of that clock]
+    /// Delivery delay of the queue of opens and clicks, in seconds [default: 2; with --clock: 90 seconds of that clock]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     settle: Option<f64>,
     /// Maximum batching window of the stream's event source mappings, in seconds (60 in the stack)
