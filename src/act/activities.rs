@@ -21,6 +21,8 @@ pub enum ActActivity {
     Postponed,
     /// Resend did not accept a follow-up.
     NotAccepted(AnswerMeaning),
+    /// There is no API key, so nothing is sent.
+    NoKey,
     /// A contact was unsubscribed at Resend, or there is none.
     Pushed,
     /// Resend refused the key for a contact.
@@ -59,6 +61,7 @@ impl ActReport {
                         numbers.increment(metric);
                     }
                 }
+                ActActivity::NoKey => numbers.increment(Metric::ResendKeyRefusals),
                 ActActivity::Pushed => numbers.increment(Metric::ContactsUnsubscribed),
                 ActActivity::PushRefused => numbers.increment(Metric::ContactsRefused),
                 ActActivity::Requested | ActActivity::Postponed => {}

@@ -75,6 +75,7 @@ impl Run<'_> {
         }
         let (Some(key), Some(asked_with)) = (key, asked_with) else {
             tracing::error!("there is no API key of Resend: put RESEND_API_KEY into the secret ACT_KEYS_ARN");
+            self.record(ActActivity::NoKey);
             self.store.alert_key("missing_api_key", None, self.waiting, (self.clock)()).await?;
             return Ok(Some(Halt::NoKey));
         };

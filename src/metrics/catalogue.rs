@@ -169,7 +169,7 @@ metrics! {
     DroppedRefused, Count, Act, "Follow-ups dropped because Resend refused the very email.";
     DroppedOther, Count, Act, "Follow-ups dropped for another reason.";
     ResendUnclear, Count, Act, "Requests to Resend without a clear answer. They are repeated with the same key.";
-    ResendKeyRefusals, Count, Act, "Follow-ups that Resend refused because of the API key.";
+    ResendKeyRefusals, Count, Act, "Follow-ups that Resend refused because of the API key, and runs without a key.";
     ResendQuotaRefusals, Count, Act, "Requests that Resend refused because of the account's quota.";
     ResendRateRefusals, Count, Act, "Requests that Resend refused because they came too fast.";
     ResendOtherRefusals, Count, Act, "Requests that Resend refused for any other reason.";

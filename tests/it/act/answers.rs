@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rebound::act::ActActivity;
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::store::string;
 use rebound::time::{UnixMillis, hours, minutes};
@@ -108,6 +109,20 @@ async fn a_refused_key_rests_all_sending_and_alerts_once() {
         assert_eq!(sent(&stage.act().await), 2, "{behaviour:?}");
         assert_eq!(stage.alerts().await, ["resend_key"], "{behaviour:?}");
     }
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_sent_and_the_key_counts_as_refused() {
+    let stage = ActHarness::start().await;
+    stage.decide(EMAIL, ANN).await;
+    let keyless = stage.actor_with(&[("RESEND_API_KEY", ""), ("ACT_KEYS_ARN", "rebound/nowhere")]);
+    for _ in 0..2 {
+        let report = stage.run(&keyless).await;
+        assert_eq!(report.did, [ActActivity::Due(1), ActActivity::NoKey]);
+        assert_eq!((stage.status().await, stage.row().await.state.tries), (FollowupStatus::Due, 0));
+    }
+    assert_eq!(stage.alerts().await, ["resend_key"], "once a day");
+    assert_eq!(sent(&stage.act().await), 1, "as soon as there is a key");
 }
 
 #[tokio::test]

@@ -19,8 +19,19 @@ use super::{ANN, EMAIL, FollowupHarness, HOLDER, NOW, ann, answer};
 /// Number of sequences, each on an AWS of its own.
 const SEQUENCES: u64 = 120;
 
-const STOPS: [&str; 9] =
-    ["complaint", "expiring", "opt_out_click", "brake", "reject", "stop", "forget", "pause", "pause_campaign"];
+const STOPS: [&str; 11] = [
+    "complaint",
+    "expiring",
+    "opt_out_click",
+    "reply",
+    "brake",
+    "domain_brake",
+    "reject",
+    "stop",
+    "forget",
+    "pause",
+    "pause_campaign",
+];
 
 /// Resend, with its memory of keys: 24 hours from the first request that it accepted. Errors are not remembered.
 #[derive(Default)]
@@ -82,8 +93,13 @@ impl Sequence {
                 let item = [("recipient", text(ANN)), ("fact", text(what)), ("at", number(at.0)), ("until", until)];
                 stage.put("RECIPIENTS_TABLE", &item).await;
             }
-            "brake" => {
-                let item = [("campaign", text("spring")), ("cohort", text("state")), ("status", text("paused"))];
+            "reply" => {
+                let item = [("recipient", text(ANN)), ("fact", text(what)), ("at", number(at.0))];
+                stage.put("RECIPIENTS_TABLE", &item).await;
+            }
+            "brake" | "domain_brake" => {
+                let of = if what == "brake" { "spring" } else { "domain#shop.example" };
+                let item = [("campaign", text(of)), ("cohort", text("state")), ("status", text("paused"))];
                 stage.put("CAMPAIGNS_TABLE", &item).await;
             }
             "reject" | "stop" => {

@@ -164,7 +164,7 @@ async fn people_click() -> Vec<String> {
 fn act_runs(metrics: &Metrics) {
     let name = || "validation_error".to_owned();
     let mut did = vec![ActActivity::Due(3), ActActivity::Sent, ActActivity::Unknown, ActActivity::Pushed];
-    did.push(ActActivity::PushRefused);
+    did.extend([ActActivity::PushRefused, ActActivity::NoKey]);
     let reasons = [
         DropReason::Suppressed,
         DropReason::CampaignPaused,
@@ -272,7 +272,7 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         ("FollowupsSent", 1.0),
         ("FollowupsDropped", 7.0),
         ("DroppedOther", 1.0),
-        ("ResendKeyRefusals", 1.0),
+        ("ResendKeyRefusals", 2.0),
         ("ResendOtherRefusals", 2.0),
         ("ContactsUnsubscribed", 1.0),
         // A key that may only send raises no alarm about follow-ups.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::followups::FollowupRow;
 use rebound::store::{as_number, string};
@@ -122,7 +123,7 @@ async fn simulate_finds_each_follow_up_sent_once() {
 }
 
 #[tokio::test]
-async fn a_follow_up_that_was_accepted_twice_is_found() {
+async fn a_follow_up_that_was_accepted_twice_or_after_a_stop_is_found() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let resend = LocalResend::start("key").await.unwrap();
     let url = resend.url();
@@ -148,16 +149,43 @@ async fn a_follow_up_that_was_accepted_twice_is_found() {
         let calls = place.calls(Duration::from_secs(600));
         verify(calls, &variables, &story, &requests, looking, |_, _| {}).await.unwrap()
     };
-    let before = look().await;
-    assert!(before.is_right() && before.followups.waiting > 0, "{before:#?}");
-    let id = events(&dev).await.iter().find_map(FollowupRow::from_item).unwrap().id;
-    for key in ["one", "two"] {
+    let accept = async |id: &str, key: &str| {
         let tags = json!([{ "name": "followup", "value": id }]);
         let email = json!({ "from": "a@b.example", "to": "c@d.example", "subject": "s", "text": "t", "tags": tags });
         let sent = rebound::web::client().post(format!("{url}/emails")).bearer_auth("key");
         let sent = sent.header("idempotency-key", key).header("content-type", "application/json");
         assert_eq!(sent.header("user-agent", "test").body(email.to_string()).send().await.unwrap().status(), 200);
-    }
+    };
+    let before = look().await;
+    assert!(before.is_right() && before.followups.waiting > 1, "{before:#?}");
+
+    let followups: Vec<FollowupRow> = events(&dev).await.iter().filter_map(FollowupRow::from_item).collect();
+    let stops_of = |row: &FollowupRow| {
+        let email = (0..story.emails).map(|number| story.email(number)).find(|email| email.id == row.email_id).unwrap();
+        email.expected.stops
+    };
+    let (free, stopped): (Vec<_>, Vec<_>) = followups.iter().partition(|row| stops_of(row).is_empty());
+    let twice = free[0].id.as_str();
+    accept(twice, "one").await;
+    accept(twice, "two").await;
     let after = look().await;
     assert_eq!((after.doubled, after.lost, after.wrong, after.accepted), (1, 0, 0, Some(1)), "{:#?}", after.faults);
+
+    let late = stopped[0];
+    let stop_stored_at = async |at: i64| {
+        for (email_id, event) in stops_of(late) {
+            let update = place.aws().dynamodb().update_item().table_name(place.table("EVENTS_TABLE"));
+            let update = update.key("email_id", AttributeValue::S(email_id)).key("event", AttributeValue::S(event));
+            let update = update.update_expression("SET received_at = :at");
+            update.expression_attribute_values(":at", AttributeValue::N(at.to_string())).send().await.unwrap();
+        }
+    };
+    stop_stored_at(UnixMillis::now().0).await;
+    accept(&late.id, "late").await;
+    let in_flight = look().await;
+    assert_eq!((in_flight.wrong, in_flight.accepted), (0, Some(2)), "{:#?}", in_flight.faults);
+    stop_stored_at(UnixMillis::now().0 - 3_600_000).await;
+    let found = look().await;
+    assert_eq!((found.wrong, found.accepted), (1, Some(2)), "{:#?}", found.faults);
+    assert!(format!("{:#?}", found.faults).contains("and stopped at"), "{:#?}", found.faults);
 }
