@@ -68,6 +68,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check
+	scripts/compiled_once.py
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml docs/cloudfront.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint

@@ -12,7 +12,7 @@ use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
-use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{DecidedFollowup, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{FollowupSlot, NewFollowup, read_facts};
 use rebound::store::{event_key, text};
 use rebound::time::{UnixMillis, days};
@@ -144,13 +144,7 @@ impl Decider<'_> {
         let calls = RetryClient::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(60));
         let recipient = Recipient::parse(&to).ok_or("no address")?;
         let campaign = Campaign::new("spring").ok_or("no campaign")?;
-        let tables = DecisionTables {
-            events: self.table("EVENTS_TABLE"),
-            suppressions: self.table("SUPPRESSIONS_TABLE"),
-            recipients: self.table("RECIPIENTS_TABLE"),
-            agenda: self.table("AGENDA_TABLE"),
-        };
-        let (at, decisions) = (UnixMillis::now(), Decisions::new(calls.clone(), tables));
+        let (at, decisions) = (UnixMillis::now(), Decisions::new(calls.clone(), &self.aws.tables()));
         let occurrence = Occurrence::new(&email_id, "email.clicked", std::slice::from_ref(&recipient));
         let (id, expires_at) = (occurrence.decision_id(), at.plus(days(90)));
         decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await?;

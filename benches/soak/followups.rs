@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rebound::aws::AwsEnvironment;
+use rebound::aws::tables::TableNames;
 use rebound::message::decision::FOLLOWUP_ID_TAG;
 use rebound::policy::followup::sending::FollowupStatus;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::client::RetryClient;
-use rebound::store::followups::{FollowupRow, FollowupStore, FollowupTables};
+use rebound::store::followups::{FollowupRow, FollowupStore};
 use rebound::time::UnixMillis;
 use rebound_dev::resend::{AcceptedEmail, LocalResend, ResendBehaviour};
 use rebound_dev::runner::Clock;
@@ -147,14 +148,7 @@ async fn start(service: &mut ServiceProcess, resend: &LocalResend) -> Result<(),
 
 fn store(service: &ServiceProcess) -> Result<FollowupStore, BoxError> {
     let variables = rebound_dev::read_env_file(&service.env_file())?;
-    let table = |variable: &str| variables.get(variable).cloned().unwrap_or_default();
-    let tables = FollowupTables {
-        events: table("EVENTS_TABLE"),
-        suppressions: table("SUPPRESSIONS_TABLE"),
-        campaigns: table("CAMPAIGNS_TABLE"),
-        recipients: table("RECIPIENTS_TABLE"),
-        agenda: table("AGENDA_TABLE"),
-    };
+    let tables = TableNames::read(|variable| variables.get(variable).cloned().ok_or(variable))?;
     let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     Ok(FollowupStore::new(RetryClient::new(aws.dynamodb(), deadline), tables))

@@ -18,7 +18,7 @@ use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
-use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{DecidedFollowup, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{FollowupSlot, Followups, NewFollowup};
 use rebound::time::{UnixMillis, days};
 use rebound_dev::resend::{LocalResend, ResendBehaviour};
@@ -132,17 +132,10 @@ struct Decide {
 
 impl Decide {
     fn new(aws: &EmbeddedAws) -> Result<Self, BoxError> {
-        let table = |name: &str| aws.variable(name).ok_or_else(|| format!("{name} is not set"));
-        let tables = DecisionTables {
-            events: table("EVENTS_TABLE")?,
-            suppressions: table("SUPPRESSIONS_TABLE")?,
-            recipients: table("RECIPIENTS_TABLE")?,
-            agenda: table("AGENDA_TABLE")?,
-        };
         let dynamodb = AwsEnvironment::read(|name| aws.variable(name))?.dynamodb();
         let calls = RetryClient::new(dynamodb, Instant::now() + Duration::from_secs(3_600));
         let campaign = Campaign::new("spring").ok_or("a campaign")?;
-        Ok(Self { decisions: Decisions::new(calls, tables), campaign })
+        Ok(Self { decisions: Decisions::new(calls, &aws.tables()), campaign })
     }
 
     async fn followup(&self, number: usize) -> Result<(), BoxError> {

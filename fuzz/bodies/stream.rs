@@ -2,6 +2,7 @@
 //!
 //! Input without `Records` is the body of a stored webhook: its row arrives from the stream, as DynamoDB writes it.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rebound::aws::queue::Queue;
 use rebound::aws::stream::{BatchResponse, Invocation, StreamRecord};
+use rebound::aws::tables::TableNames;
 use rebound::aws::topic::Topic;
 use rebound::config::ProtectConfig;
 use rebound::policy::limits::Policy;
@@ -109,12 +111,10 @@ fn keys_can_be_stored(name: &str, call: &Value) {
 
 fn scene() -> Scene {
     let aws = Aws::new();
+    let name = |variable: &str| variable.trim_end_matches("_TABLE").to_lowercase();
+    let Ok(tables) = TableNames::read(|variable| Ok::<_, Infallible>(name(variable)));
     let config = ProtectConfig {
-        events_table: "events".to_owned(),
-        suppressions_table: "suppressions".to_owned(),
-        campaigns_table: "campaigns".to_owned(),
-        recipients_table: "recipients".to_owned(),
-        agenda_table: "agenda".to_owned(),
+        tables,
         alerts_topic: "arn:aws:sns:eu-west-1:000000000000:alerts".to_owned(),
         engage_queue: "https://sqs.eu-west-1.amazonaws.com/000000000000/engage".to_owned(),
         campaign_tags: CampaignTags::new(None),

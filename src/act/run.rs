@@ -14,7 +14,7 @@ use crate::resend::campaign::Campaign;
 use crate::store::act_lock::{ActLock, LockState, RestReason};
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::client::RetryClient;
-use crate::store::followups::{FollowupEntry, FollowupStore, FollowupTables};
+use crate::store::followups::{FollowupEntry, FollowupStore};
 use crate::store::timeline::Timeline;
 use crate::time::UnixMillis;
 
@@ -79,22 +79,16 @@ impl<'a> Run<'a> {
     pub(super) fn new(actor: &'a Actor, clock: Clock<'a>, deadline: Instant) -> Self {
         let calls = RetryClient::new(actor.dynamodb.clone(), deadline);
         let config = actor.config.as_ref();
-        let tables = FollowupTables {
-            events: config.events_table.clone(),
-            suppressions: config.suppressions_table.clone(),
-            campaigns: config.campaigns_table.clone(),
-            recipients: config.recipients_table.clone(),
-            agenda: config.agenda_table.clone(),
-        };
+        let tables = &config.tables;
         let started = UnixMillis::now();
         Self {
             actor,
             clock,
             deadline,
-            store: FollowupStore::new(calls.clone(), tables).with_stack(config.stack.as_deref()),
-            timeline: Timeline::new(calls.clone(), &config.events_table),
-            agenda: Agenda::new(calls.clone(), &config.agenda_table),
-            lock: ActLock::new(calls, &config.agenda_table),
+            store: FollowupStore::new(calls.clone(), tables.clone()).with_stack(config.stack.as_deref()),
+            timeline: Timeline::new(calls.clone(), &tables.events),
+            agenda: Agenda::new(calls.clone(), &tables.agenda),
+            lock: ActLock::new(calls, &tables.agenda),
             holder: format!("{:016x}", fastrand::u64(..)),
             pace: RequestRate::new(config.interval, started),
             refused: BTreeSet::new(),

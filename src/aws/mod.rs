@@ -6,6 +6,7 @@
 //! - [`queue`]: the queue that `engage` reads.
 //! - [`secret`]: a value in Secrets Manager.
 //! - [`backoff`]: pauses between tries.
+//! - [`tables`]: the names of the tables.
 //! - [`breaker`]: after a failed call, a service is not called again in the same invocation.
 //!
 //! The clients are configured from the environment variables that Lambda sets. The crate `aws-config` would also look
@@ -18,6 +19,7 @@ mod error;
 pub mod queue;
 pub mod secret;
 pub mod stream;
+pub mod tables;
 pub mod topic;
 
 use std::collections::{BTreeMap, HashMap};

@@ -8,6 +8,7 @@ use super::links::FollowupVariables;
 use super::{ConfigError, LinkConfig, RELOAD_INTERVAL};
 use crate::aws::AwsEnvironment;
 use crate::aws::secret::{Manager, Secret};
+use crate::aws::tables::TableNames;
 use crate::policy::followup::{AllowedRecipients, FollowupMode, Zone};
 use crate::policy::limits::Policy;
 use crate::resend::api::BASE_URL;
@@ -60,16 +61,8 @@ fn parse(text: &str) -> Result<Option<ResendKey>, String> {
 pub struct ActConfig {
     /// `REBOUND_STACK`: the stack's name, for the commands in texts.
     pub stack: Option<String>,
-    /// `EVENTS_TABLE`.
-    pub events_table: String,
-    /// `SUPPRESSIONS_TABLE`.
-    pub suppressions_table: String,
-    /// `CAMPAIGNS_TABLE`.
-    pub campaigns_table: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients_table: String,
-    /// `AGENDA_TABLE`.
-    pub agenda_table: String,
+    /// `EVENTS_TABLE` and the other four.
+    pub tables: TableNames,
     /// `CAMPAIGN_TAG`: the first name is that of the tag of a follow-up.
     pub campaign_tags: CampaignTags,
     /// `POLICY`: limits that differ from the defaults.
@@ -116,11 +109,7 @@ impl ActConfig {
         let rate = rate.ok_or(ConfigError::Invalid("RESEND_RATE", "a number of requests a second from 0.1 to 1000"))?;
         Ok(Self {
             stack: variable("REBOUND_STACK"),
-            events_table: needed("EVENTS_TABLE")?,
-            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
-            campaigns_table: needed("CAMPAIGNS_TABLE")?,
-            recipients_table: needed("RECIPIENTS_TABLE")?,
-            agenda_table: needed("AGENDA_TABLE")?,
+            tables: TableNames::read(needed)?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
             policy: super::policy(&variable)?,
             followups: mode,

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::links::FollowupVariables;
+use crate::aws::tables::TableNames;
 use crate::policy::followup::{AllowedCampaigns, AllowedRecipients, FollowupMode, Zone};
 use crate::policy::limits::Policy;
 use crate::policy::money::NanoUsd;
@@ -43,16 +44,8 @@ impl std::fmt::Debug for KeyLocation {
 pub struct EngageConfig {
     /// `REBOUND_STACK`: the stack's name, for the commands in texts.
     pub stack: Option<String>,
-    /// `EVENTS_TABLE`.
-    pub events_table: String,
-    /// `SUPPRESSIONS_TABLE`.
-    pub suppressions_table: String,
-    /// `CAMPAIGNS_TABLE`.
-    pub campaigns_table: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients_table: String,
-    /// `AGENDA_TABLE`.
-    pub agenda_table: String,
+    /// `EVENTS_TABLE` and the other four.
+    pub tables: TableNames,
     /// `DECISIONS_TOPIC_ARN`.
     pub decisions_topic: String,
     /// `ENGAGE_QUEUE_URL`.
@@ -115,11 +108,7 @@ impl EngageConfig {
         let FollowupVariables { mode, allowed, zone, links: _ } = FollowupVariables::read(&variable)?;
         Ok(Self {
             stack: variable("REBOUND_STACK"),
-            events_table: needed("EVENTS_TABLE")?,
-            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
-            campaigns_table: needed("CAMPAIGNS_TABLE")?,
-            recipients_table: needed("RECIPIENTS_TABLE")?,
-            agenda_table: needed("AGENDA_TABLE")?,
+            tables: TableNames::read(needed)?,
             decisions_topic: needed("DECISIONS_TOPIC_ARN")?,
             engage_queue: needed("ENGAGE_QUEUE_URL")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),

@@ -12,6 +12,7 @@ pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
 pub use self::links::LinkConfig;
 use crate::aws::MissingVariable;
+use crate::aws::tables::TableNames;
 use crate::policy::consent_link::ConsentKeyError;
 use crate::policy::limits::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
@@ -145,16 +146,8 @@ fn policy(variable: &impl Fn(&str) -> Option<String>) -> Result<Policy, ConfigEr
 /// Configuration of `protect`.
 #[derive(Clone, Debug)]
 pub struct ProtectConfig {
-    /// `EVENTS_TABLE`.
-    pub events_table: String,
-    /// `SUPPRESSIONS_TABLE`.
-    pub suppressions_table: String,
-    /// `CAMPAIGNS_TABLE`.
-    pub campaigns_table: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients_table: String,
-    /// `AGENDA_TABLE`.
-    pub agenda_table: String,
+    /// `EVENTS_TABLE` and the other four.
+    pub tables: TableNames,
     /// `ALERTS_TOPIC_ARN`.
     pub alerts_topic: String,
     /// `ENGAGE_QUEUE_URL`.
@@ -173,11 +166,7 @@ impl ProtectConfig {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
         Ok(Self {
-            events_table: needed("EVENTS_TABLE")?,
-            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
-            campaigns_table: needed("CAMPAIGNS_TABLE")?,
-            recipients_table: needed("RECIPIENTS_TABLE")?,
-            agenda_table: needed("AGENDA_TABLE")?,
+            tables: TableNames::read(needed)?,
             alerts_topic: needed("ALERTS_TOPIC_ARN")?,
             engage_queue: needed("ENGAGE_QUEUE_URL")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),

@@ -42,8 +42,8 @@ impl<'a> Classifier<'a> {
     /// Creates a classifier of the opens and clicks in the events table.
     pub(super) fn new(calls: &RetryClient, config: &'a EngageConfig, run: EngageRun<'a>) -> Self {
         Self {
-            timeline: Timeline::new(calls.clone(), &config.events_table),
-            verdicts: Verdicts::new(calls.clone(), &config.events_table),
+            timeline: Timeline::new(calls.clone(), &config.tables.events),
+            verdicts: Verdicts::new(calls.clone(), &config.tables.events),
             opt_outs: OptOuts::new(calls, config, run),
             eligibility: Eligibility::new(config, run.now),
             tags: &config.campaign_tags,

@@ -56,10 +56,10 @@ impl<'a> Dossier<'a> {
         now: UnixMillis,
     ) -> Self {
         Self {
-            suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
+            suppressions: Suppressions::new(calls.clone(), &config.tables.suppressions),
             calls: calls.clone(),
-            recipients_table: &config.recipients_table,
-            campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
+            recipients_table: &config.tables.recipients,
+            campaigns: Campaigns::new(calls.clone(), &config.tables.campaigns),
             forgotten,
             now,
         }

@@ -77,7 +77,7 @@ use crate::metrics::Metrics;
 use crate::policy::verdict::user_agent;
 use crate::store::budget::{Budget, ExhaustedFlag};
 use crate::store::client::RetryClient;
-use crate::store::decisions::{DecisionTables, Decisions};
+use crate::store::decisions::Decisions;
 use crate::store::text;
 use crate::time::{UnixMillis, time_budget};
 
@@ -170,7 +170,7 @@ impl Engager {
     /// and ignores the response.
     pub async fn warm_up(&self) {
         user_agent::load();
-        let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
+        let get = self.dynamodb.get_item().table_name(&self.config.tables.campaigns);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }
 
@@ -200,14 +200,8 @@ impl Engager {
     async fn take_steps(&self, deliveries: &[QueueMessage], run: EngageRun<'_>) -> BatchResponse {
         let config = self.config.as_ref();
         let calls = RetryClient::new(self.dynamodb.clone(), run.deadline);
-        let tables = DecisionTables {
-            events: config.events_table.clone(),
-            suppressions: config.suppressions_table.clone(),
-            recipients: config.recipients_table.clone(),
-            agenda: config.agenda_table.clone(),
-        };
-        let decisions = Decisions::new(calls.clone(), tables);
-        let budget = Budget::new(calls.clone(), &config.agenda_table);
+        let decisions = Decisions::new(calls.clone(), &config.tables);
+        let budget = Budget::new(calls.clone(), &config.tables.agenda);
         let purse = Purse::new(budget, config.daily_budget, &self.spent, &self.price, run);
         let advisor = Advisor::new(&self.claude, &self.key, config, purse, run);
         let dossier = Dossier::new(&calls, config, &self.forgotten, run.now);

@@ -27,7 +27,7 @@ impl<'a> OptOuts<'a> {
         let policy = &config.policy;
         Self {
             calls: calls.clone(),
-            recipients_table: &config.recipients_table,
+            recipients_table: &config.tables.recipients,
             days: policy.followups.opt_out_days,
             policy: &policy.verdict,
             run,

@@ -59,7 +59,7 @@ use crate::metrics::Metrics;
 use crate::store::agenda::Agenda;
 use crate::store::client::RetryClient;
 use crate::store::counters::Campaigns;
-use crate::store::followups::{FollowupStore, FollowupTables};
+use crate::store::followups::FollowupStore;
 use crate::store::outbox::Outbox;
 use crate::store::recipients::Recipients;
 use crate::store::soft_bounces::SoftBounceTable;
@@ -132,7 +132,7 @@ impl Protector {
     /// Opens the connection to DynamoDB, so that the first complaint does not wait for it. It reads an item that never
     /// exists, and ignores the response.
     pub async fn warm_up(&self) {
-        let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
+        let get = self.dynamodb.get_item().table_name(&self.config.tables.campaigns);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }
 
@@ -205,23 +205,17 @@ impl Protector {
 
     fn stores(&self, deadline: Instant) -> Stores {
         let calls = RetryClient::new(self.dynamodb.clone(), deadline);
-        let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
-        let recipients_table = &self.config.recipients_table;
-        let followup_tables = FollowupTables {
-            events: self.config.events_table.clone(),
-            suppressions: self.config.suppressions_table.clone(),
-            campaigns: self.config.campaigns_table.clone(),
-            recipients: recipients_table.clone(),
-            agenda: self.config.agenda_table.clone(),
-        };
+        let tables = &self.config.tables;
+        let suppressions = Suppressions::new(calls.clone(), &tables.suppressions);
+        let followups = FollowupStore::new(calls.clone(), tables.clone());
         Stores {
-            followups: FollowupStore::new(calls.clone(), followup_tables).with_stack(self.config.stack.as_deref()),
-            outbox: Outbox::new(calls.clone(), &self.config.events_table),
-            timeline: Timeline::new(calls.clone(), &self.config.events_table),
-            campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
-            recipients: Recipients::new(calls.clone(), recipients_table),
-            soft_bounces: SoftBounceTable::new(calls.clone(), recipients_table, suppressions.clone()),
-            agenda: Agenda::new(calls, &self.config.agenda_table),
+            followups: followups.with_stack(self.config.stack.as_deref()),
+            outbox: Outbox::new(calls.clone(), &tables.events),
+            timeline: Timeline::new(calls.clone(), &tables.events),
+            campaigns: Campaigns::new(calls.clone(), &tables.campaigns),
+            recipients: Recipients::new(calls.clone(), &tables.recipients),
+            soft_bounces: SoftBounceTable::new(calls.clone(), &tables.recipients, suppressions.clone()),
+            agenda: Agenda::new(calls, &tables.agenda),
             suppressions,
         }
     }

@@ -11,7 +11,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
 use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
-use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{DecidedFollowup, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{FollowupSlot, read_facts};
 use rebound::store::outbox::OutboxClaim;
 use rebound::time::UnixMillis;
@@ -165,13 +165,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let calls = RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60));
     let table = |name: &str| service.aws.variable(name).unwrap();
     let (recipients, ann) = (table("RECIPIENTS_TABLE"), Recipient::parse(ANN).unwrap());
-    let tables = DecisionTables {
-        events: table("EVENTS_TABLE"),
-        suppressions: table("SUPPRESSIONS_TABLE"),
-        recipients: recipients.clone(),
-        agenda: table("AGENDA_TABLE"),
-    };
-    let decisions = Decisions::new(calls.clone(), tables);
+    let decisions = Decisions::new(calls.clone(), &service.aws.tables());
     let now = UnixMillis(1_795_440_600_000);
     let occurrence = Occurrence::new("e1", "email.clicked", std::slice::from_ref(&ann));
     let claim = decisions.claim(&occurrence, "m1", now, Duration::from_secs(60), now).await.unwrap();

@@ -16,8 +16,8 @@ use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
-use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
-use rebound::store::followups::{FollowupRow, FollowupSlot, FollowupStore, FollowupTables, NewFollowup, read_facts};
+use rebound::store::decisions::{DecidedFollowup, Decisions, Occurrence, StoredDecision};
+use rebound::store::followups::{FollowupRow, FollowupSlot, FollowupStore, NewFollowup, read_facts};
 use rebound::store::outbox::OutboxClaim;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
@@ -160,14 +160,7 @@ impl ActHarness {
     }
 
     pub(crate) fn store(&self) -> FollowupStore {
-        let tables = FollowupTables {
-            events: self.table("EVENTS_TABLE"),
-            suppressions: self.table("SUPPRESSIONS_TABLE"),
-            campaigns: self.table("CAMPAIGNS_TABLE"),
-            recipients: self.table("RECIPIENTS_TABLE"),
-            agenda: self.table("AGENDA_TABLE"),
-        };
-        FollowupStore::new(self.calls(), tables)
+        FollowupStore::new(self.calls(), self.aws.tables())
     }
 
     /// Stores the decision to send a follow-up now. Returns the follow-up's id.
@@ -184,13 +177,7 @@ impl ActHarness {
 
     async fn decide_with(&self, calls: RetryClient, email_id: &str, to: &str) -> String {
         let (at, recipient) = (self.now(), Recipient::parse(to).unwrap());
-        let tables = DecisionTables {
-            events: self.table("EVENTS_TABLE"),
-            suppressions: self.table("SUPPRESSIONS_TABLE"),
-            recipients: self.table("RECIPIENTS_TABLE"),
-            agenda: self.table("AGENDA_TABLE"),
-        };
-        let decisions = Decisions::new(calls.clone(), tables);
+        let decisions = Decisions::new(calls.clone(), &self.aws.tables());
         let occurrence = Occurrence::new(email_id, "email.clicked", std::slice::from_ref(&recipient));
         let expires_at = at.plus(days(90));
         decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await.unwrap();

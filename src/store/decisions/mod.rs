@@ -38,6 +38,7 @@ use super::outbox::{ClaimOwner, Outbox, OutboxClaim, Settlement, has_any};
 use super::row::payload_text;
 use super::{Item, as_number, event_key, number, string, text};
 use crate::aws::CallError;
+use crate::aws::tables::TableNames;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -111,19 +112,6 @@ impl StoredDecision {
     }
 }
 
-/// The names of the tables that decisions use.
-#[derive(Clone, Debug)]
-pub struct DecisionTables {
-    /// `EVENTS_TABLE`.
-    pub events: String,
-    /// `SUPPRESSIONS_TABLE`, which is only read.
-    pub suppressions: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients: String,
-    /// `AGENDA_TABLE`.
-    pub agenda: String,
-}
-
 /// The part of the outbox that holds decisions.
 #[derive(Clone, Debug)]
 pub struct Decisions {
@@ -135,8 +123,8 @@ pub struct Decisions {
 
 impl Decisions {
     /// Creates a handle for these tables.
-    pub fn new(calls: RetryClient, tables: DecisionTables) -> Self {
-        let DecisionTables { events, suppressions, recipients, agenda } = tables;
+    pub fn new(calls: RetryClient, tables: &TableNames) -> Self {
+        let TableNames { events, suppressions, recipients, agenda, .. } = tables.clone();
         Self { outbox: Outbox::new(calls, events), suppressions, recipients, agenda }
     }
 

@@ -22,34 +22,20 @@ pub use self::slots::{FollowupFacts, FollowupSlot, Followups, read_facts};
 pub use self::switch::{Switch, SwitchOf};
 pub use self::write::{FollowupWrite, NewFollowup};
 use super::client::RetryClient;
-
-/// The names of the tables that follow-ups use.
-#[derive(Clone, Debug)]
-pub struct FollowupTables {
-    /// `EVENTS_TABLE`.
-    pub events: String,
-    /// `SUPPRESSIONS_TABLE`, which is only checked.
-    pub suppressions: String,
-    /// `CAMPAIGNS_TABLE`, which is only checked.
-    pub campaigns: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients: String,
-    /// `AGENDA_TABLE`.
-    pub agenda: String,
-}
+use crate::aws::tables::TableNames;
 
 /// The follow-ups that Rebound sends.
 #[derive(Clone, Debug)]
 pub struct FollowupStore {
     calls: RetryClient,
-    tables: FollowupTables,
+    tables: TableNames,
     /// Name of the stack, for the commands in alerts.
     stack: Option<String>,
 }
 
 impl FollowupStore {
     /// Creates a handle for these tables.
-    pub const fn new(calls: RetryClient, tables: FollowupTables) -> Self {
+    pub const fn new(calls: RetryClient, tables: TableNames) -> Self {
         Self { calls, tables, stack: None }
     }
 

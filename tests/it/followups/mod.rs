@@ -20,9 +20,9 @@ use rebound::policy::limits::FollowupPolicy;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
-use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{DecidedFollowup, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{
-    FollowupRow, FollowupSlot, FollowupStore, FollowupTables, LastLook, NewFollowup, TryResult, read_facts,
+    FollowupRow, FollowupSlot, FollowupStore, LastLook, NewFollowup, TryResult, read_facts,
 };
 use rebound::store::outbox::OutboxClaim;
 use rebound::store::{Item, as_number, number, string, text};
@@ -84,14 +84,7 @@ impl FollowupHarness {
     }
 
     fn store(&self) -> FollowupStore {
-        let tables = FollowupTables {
-            events: self.table("EVENTS_TABLE"),
-            suppressions: self.table("SUPPRESSIONS_TABLE"),
-            campaigns: self.table("CAMPAIGNS_TABLE"),
-            recipients: self.table("RECIPIENTS_TABLE"),
-            agenda: self.table("AGENDA_TABLE"),
-        };
-        FollowupStore::new(self.calls(), tables)
+        FollowupStore::new(self.calls(), self.aws.tables())
     }
 
     /// Stores the decision about a click at `at`, with its follow-up. Returns the follow-up's id.
@@ -101,13 +94,7 @@ impl FollowupHarness {
 
     async fn try_to_decide(&self, email_id: &str, to: &str, at: UnixMillis) -> Result<String, rebound::aws::CallError> {
         let recipient = Recipient::parse(to).unwrap();
-        let tables = DecisionTables {
-            events: self.table("EVENTS_TABLE"),
-            suppressions: self.table("SUPPRESSIONS_TABLE"),
-            recipients: self.table("RECIPIENTS_TABLE"),
-            agenda: self.table("AGENDA_TABLE"),
-        };
-        let decisions = Decisions::new(self.calls(), tables);
+        let decisions = Decisions::new(self.calls(), &self.aws.tables());
         let occurrence = Occurrence::new(email_id, "email.clicked", std::slice::from_ref(&recipient));
         let expires_at = at.plus(days(90));
         decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await?;

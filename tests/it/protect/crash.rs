@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::Write;
 use std::time::Duration;
 
-use aws_local::faults::{Call, Fault, Half, HalfResponse, Service};
+use aws_local::faults::{Fault, Half, HalfResponse, Service};
 use futures_util::stream::{self, StreamExt};
 use rebound::aws::stream::BatchResponse;
 use rebound::resend::signed::SignedMessage;
@@ -29,8 +29,38 @@ const fn half(late: usize) -> Fault {
 /// Small limits, so that a few events reach every part of the flow.
 const POLICY: &str = r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 2}}"#;
 
-/// One event of each kind: counted, suppressing, merged, braking, alerting, grouped, delayed, sent to engage, and
-/// unreadable.
+/// Events that protect processes together, and the ticks after which nothing is left to do, even if one of them is
+/// killed. A point runs its story alone,
+/// so each point costs the calls of one story, and not of all.
+struct Story {
+    messages: &'static [&'static str],
+    ticks: &'static [i64],
+}
+
+const STORIES: [Story; 3] = [
+    // Counted, suppressing, merged, braking, alerting, grouped, and sent to engage.
+    Story {
+        messages: &["m-delivered", "m-opened", "m-complained", "m-complained-2", "m-bounced"],
+        ticks: &[
+            5 * MINUTE,
+            10 * MINUTE,
+            HOUR,
+            HOUR + 5 * MINUTE,
+            DAY,
+            DAY + 5 * MINUTE,
+            2 * DAY,
+            2 * DAY + 5 * MINUTE,
+        ],
+    },
+    // Suppressing after two emails; naming nobody; failed; unreadable.
+    Story {
+        messages: &["m-soft-1", "m-soft-2", "m-ambiguous", "m-failed", "m-quarantine"],
+        ticks: &[5 * MINUTE, DAY, DAY + 5 * MINUTE],
+    },
+    Story { messages: &["m-delayed"], ticks: &[5 * MINUTE, DAY, DAY + 5 * MINUTE] },
+];
+
+/// One event of each kind.
 fn messages() -> Vec<SignedMessage> {
     let soft = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Transient" } });
     let hard = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Permanent" } });
@@ -108,10 +138,10 @@ async fn deliver_all(stage: &ProtectHarness, records: &[Value], death: &mut Cras
     panic!("a batch is never done");
 }
 
-/// Runs everything from the first webhook to the last tick.
-async fn all_of_it(stage: &ProtectHarness) -> CrashState {
+/// Runs a story from its first webhook to its last tick.
+async fn all_of_it(stage: &ProtectHarness, story: &Story) -> CrashState {
     let mut death = CrashState::default();
-    for message in &messages() {
+    for message in messages().iter().filter(|message| story.messages.contains(&message.id.as_str())) {
         let mut done = false;
         for _ in 0..5 {
             if invoked(stage, &mut death, receive(&stage.receiver, message, NOW)).await == Some(200) {
@@ -130,10 +160,8 @@ async fn all_of_it(stage: &ProtectHarness) -> CrashState {
         deliver_all(stage, batch, &mut death).await;
     }
     // Until nothing is left to do: the digests of the hour, the delay, the brakes.
-    for later in
-        [5 * MINUTE, 10 * MINUTE, HOUR, HOUR + 5 * MINUTE, DAY, DAY + 5 * MINUTE, 2 * DAY, 2 * DAY + 5 * MINUTE]
-    {
-        let tick = async { stage.protector.tick(after(later), soon()).await };
+    for later in story.ticks {
+        let tick = async { stage.protector.tick(after(*later), soon()).await };
         invoked(stage, &mut death, tick).await;
     }
     death
@@ -191,32 +219,47 @@ fn repeated(stage: &ProtectHarness) -> Vec<String> {
     seen.into_iter().filter(|(_, alerts)| alerts.len() > 1).map(|(id, _)| id).collect()
 }
 
-/// The expected state, and every fault at every call.
+/// A fault at a call of a story.
+struct Point {
+    story: usize,
+    index: usize,
+    fault: Fault,
+}
+
+/// The expected state of each story, and every fault at every call.
 struct Expected {
-    end: End,
-    points: Vec<(usize, Fault)>,
+    ends: Vec<End>,
+    points: Vec<Point>,
 }
 
 /// Computed once, by the first part.
 static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
 async fn expected() -> Expected {
-    let stage = ProtectHarness::with_policy(POLICY).await;
-    all_of_it(&stage).await;
-    let end = end(&stage).await;
-    let calls = stage.faults.calls();
-    assert_eq!(repeated(&stage), Vec::<String>::new());
-    assert_eq!(stage.kinds()["complaint"], 1);
-    assert_eq!(end.folded, 1);
-    assert_eq!(stage.kinds()["delay"], 1);
-    assert_eq!(end.agenda, Vec::<String>::new(), "nothing is left to do");
+    let (mut ends, mut points, mut calls, mut kinds) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+    for (number, story) in STORIES.iter().enumerate() {
+        let stage = ProtectHarness::with_policy(POLICY).await;
+        all_of_it(&stage, story).await;
+        let end = end(&stage).await;
+        assert_eq!(repeated(&stage), Vec::<String>::new());
+        assert_eq!(end.agenda, Vec::<String>::new(), "nothing is left to do");
+        kinds.extend(stage.kinds());
+        for (index, call) in stage.faults.calls().into_iter().enumerate() {
+            let halves = HALVES.into_iter().filter(|_| call.operation == "TransactWriteItems");
+            points.extend(FAULTS.into_iter().chain(halves).map(|fault| Point { story: number, index, fault }));
+            calls.push(call);
+        }
+        ends.push(end);
+    }
+    for kind in ["complaint", "ambiguous_bounce", "failed", "quarantine", "delay"] {
+        assert_eq!(kinds[kind], 1, "{kind}");
+    }
+    assert_eq!(ends[0].folded, 1);
+    let told: usize = STORIES.iter().map(|story| story.messages.len()).sum();
+    assert_eq!(told, messages().len(), "each message is in a story");
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs] {
         assert!(calls.iter().any(|call| call.service == service), "{service:?} was never called");
     }
-    let halves =
-        |call: &Call| HALVES.into_iter().filter(|_| call.operation == "TransactWriteItems").collect::<Vec<_>>();
-    let of_each = |(index, call)| FAULTS.into_iter().chain(halves(call)).map(move |fault| (index, fault));
-    let points: Vec<_> = calls.iter().enumerate().flat_map(of_each).collect();
     // Not with `println!`, which the test harness hides if the test passes.
     let reported = format!(
         "protect: {} points to try, three faults at each of {} calls, two more at each transaction\n",
@@ -224,28 +267,28 @@ async fn expected() -> Expected {
         calls.len()
     );
     std::io::stderr().write_all(reported.as_bytes()).unwrap();
-    Expected { end, points }
+    Expected { ends, points }
 }
 
 /// Tries the points of one part.
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
     let expected = EXPECTED.get_or_init(expected).await;
     let ours = expected.points.iter().skip(part).step_by(PARTS);
-    stream::iter(ours)
-        .for_each_concurrent(MAX_CONCURRENT, |(index, fault)| one_point(*index, *fault, &expected.end))
-        .await;
+    let tried = stream::iter(ours).map(|point| one_point(point, &expected.ends[point.story]));
+    tried.for_each_concurrent(MAX_CONCURRENT, |point| point).await;
 }
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
-/// Runs the whole flow with one fault.
-async fn one_point(index: usize, fault: Fault, expected: &End) {
+/// Runs a story with one fault.
+async fn one_point(point: &Point, expected: &End) {
+    let Point { story, index, fault } = *point;
     let stage = ProtectHarness::with_policy(POLICY).await;
     stage.faults.plan(move |call| (call.index == index).then_some(fault));
-    let death = all_of_it(&stage).await;
+    let death = all_of_it(&stage, &STORIES[story]).await;
     let calls = stage.faults.calls();
     let hit = calls.get(index).unwrap_or_else(|| panic!("call {index} was never made")).clone();
-    let context = format!("{fault:?} at call {index}, {hit:?}");
+    let context = format!("{fault:?} at call {index} of story {story}, {hit:?}");
     let end = end(&stage).await;
     assert!(end == *expected, "{context}:\n{}", difference(&end, expected));
     let lost = hit.operation == "Publish" && fault == Fault::LoseAnswer;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget, waiting_pushes};
+use rebound_cli::operate::forget::{ForgetMode, RECOVERABLE_DAYS, forget, waiting_pushes};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         println!("Nothing was erased.");
         return Ok(ExitCode::FAILURE);
     }
-    let tables = ForgetTables::of(&target);
+    let tables = target.tables();
     let calls = target.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
     if mode == ForgetMode::Forget {
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     }
     println!("The address is suppressed, and {} shows it.", target.command("check"));
     println!(
-        "ForgetTables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
+        "Tables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
     );
     if contact_waits {
         println!("The contact at Resend was to be unsubscribed, and is left as it is: unsubscribe or delete it there.");

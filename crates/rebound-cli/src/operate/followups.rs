@@ -6,7 +6,7 @@ use rebound::aws::CallError;
 use rebound::message::decision::Followup;
 use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::resend::recipient::Recipient;
-use rebound::store::followups::{FollowupRow, FollowupStore, FollowupTables, FollowupWrite};
+use rebound::store::followups::{FollowupRow, FollowupStore, FollowupWrite};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
@@ -51,15 +51,7 @@ impl StopResult {
 
 /// The follow-ups of a target.
 pub fn store(target: &Target) -> FollowupStore {
-    let table = |variable: &str| target.table(variable).to_owned();
-    let tables = FollowupTables {
-        events: table("EVENTS_TABLE"),
-        suppressions: table("SUPPRESSIONS_TABLE"),
-        campaigns: table("CAMPAIGNS_TABLE"),
-        recipients: table("RECIPIENTS_TABLE"),
-        agenda: table("AGENDA_TABLE"),
-    };
-    FollowupStore::new(target.calls(TIMEOUT), tables)
+    FollowupStore::new(target.calls(TIMEOUT), target.tables())
 }
 
 /// Reads the follow-ups that are not settled, and at most `at_most` that were settled since `since`.

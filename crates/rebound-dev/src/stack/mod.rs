@@ -4,6 +4,7 @@ mod queues;
 mod shell;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
 use rebound::act::Actor;
+use rebound::aws::tables::TableNames;
 use rebound::aws::{AwsEnvironment, MissingVariable};
 use rebound::config::EnvironmentError;
 use rebound::consent::Consent;
@@ -243,6 +245,12 @@ impl EmbeddedAws {
     /// Looks up one of these variables.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()
+    }
+
+    /// The names of the five tables.
+    pub fn tables(&self) -> TableNames {
+        let Ok(tables) = TableNames::read(|name| Ok::<_, Infallible>(self.variable(name).unwrap_or_default()));
+        tables
     }
 
     /// Endpoint, region and credentials of the DynamoDB.

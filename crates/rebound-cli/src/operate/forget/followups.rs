@@ -4,7 +4,7 @@
 use rebound::aws::CallError;
 use rebound::message::decision::Followup;
 use rebound::store::Item;
-use rebound::store::followups::{FollowupRow, FollowupStore, FollowupTables, FollowupWrite};
+use rebound::store::followups::{FollowupRow, FollowupStore, FollowupWrite};
 
 use super::{ForgetError, Forgetting, MAX_ATTEMPTS};
 use crate::operate::audit::AuditNote;
@@ -40,13 +40,6 @@ impl Forgetting<'_> {
     }
 
     fn followups(&self) -> FollowupStore {
-        let tables = FollowupTables {
-            events: self.tables.events.clone(),
-            suppressions: self.tables.suppressions.clone(),
-            campaigns: self.tables.campaigns.clone(),
-            recipients: self.tables.recipients.clone(),
-            agenda: self.tables.agenda.clone(),
-        };
-        FollowupStore::new(self.calls.clone(), tables)
+        FollowupStore::new(self.calls.clone(), self.tables.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! The address in the list itself, which is erased last, with the audit rows and tasks that were stored with it.
 
 use rebound::aws::CallError;
+use rebound::aws::tables::TableNames;
 use rebound::resend::recipient::Recipient;
 use rebound::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use rebound::store::client::RetryClient;
@@ -10,13 +11,13 @@ use rebound::store::{Item, as_number, event_key, recipient_key, string};
 use rebound::time::UnixMillis;
 
 use super::action::action_in_list;
-use super::{EraseCounts, ForgetError, ForgetMode, ForgetTables, Forgetting};
+use super::{EraseCounts, ForgetError, ForgetMode, Forgetting};
 use crate::operate::audit::partition;
 
 /// Reads the tasks to unsubscribe the recipient's contact at Resend. They are erased: the contact is left as it is.
 pub async fn waiting_pushes(
     calls: &RetryClient,
-    tables: &ForgetTables,
+    tables: &TableNames,
     recipient: &Recipient,
 ) -> Result<Vec<Item>, CallError> {
     let pushes = ("kind", AgendaKind::Push.as_str());

@@ -35,11 +35,11 @@ mod followups;
 mod hash;
 mod list;
 pub mod redact;
-mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
+use rebound::aws::tables::TableNames;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
@@ -48,7 +48,6 @@ use rebound::store::{Item, string, text};
 use self::action::{EraseAction, action, action_if_alone, is_followup_to, redact_attributes};
 pub use self::list::waiting_pushes;
 use self::redact::Redactor;
-pub use self::tables::ForgetTables;
 use super::audit::{AuditNote, partition};
 use super::scan::{ScanFilter, scan};
 
@@ -109,7 +108,7 @@ pub enum ForgetMode {
 
 struct Forgetting<'a> {
     calls: &'a RetryClient,
-    tables: &'a ForgetTables,
+    tables: &'a TableNames,
     recipient: &'a Recipient,
     redactor: Redactor,
     mode: ForgetMode,
@@ -121,7 +120,7 @@ struct Forgetting<'a> {
 /// After an error some rows may be erased. Running it again is safe, and erases the rest.
 pub async fn forget(
     calls: &RetryClient,
-    tables: &ForgetTables,
+    tables: &TableNames,
     recipient: &Recipient,
     note: &AuditNote,
     mode: ForgetMode,

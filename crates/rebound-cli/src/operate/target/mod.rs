@@ -16,9 +16,11 @@ pub mod flags;
 mod profiles;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
+use rebound::aws::tables::TableNames;
 use rebound::aws::{AwsEnvironment, describe};
 use rebound::store::client::RetryClient;
 use rebound::store::tables::TABLES;
@@ -134,6 +136,12 @@ impl Target {
     /// A table's name, by the variable that names it: `EVENTS_TABLE`.
     pub fn table(&self, variable: &str) -> &str {
         self.variables.get(variable).map_or("", String::as_str)
+    }
+
+    /// The names of the five tables.
+    pub fn tables(&self) -> TableNames {
+        let Ok(tables) = TableNames::read(|variable| Ok::<_, Infallible>(self.table(variable).to_owned()));
+        tables
     }
 
     /// True if it runs on this machine.

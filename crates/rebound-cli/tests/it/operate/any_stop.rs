@@ -19,7 +19,7 @@ use rebound::store::followups::{Switch, SwitchOf};
 use rebound::time::{hours, minutes};
 use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::followups::{find, stop_all, stop_one, store};
-use rebound_cli::operate::forget::{ForgetMode, ForgetTables, forget};
+use rebound_cli::operate::forget::{ForgetMode, forget};
 use rebound_cli::operate::target::Target;
 use rebound_dev::resend::{KeyMemory, ResendBehaviour};
 use serde_json::json;
@@ -160,7 +160,7 @@ impl Sequence {
             }
             Stop::Address => drop(stop_all(&followups, &recipient, &note).await.unwrap()),
             Stop::Forget => {
-                let (calls, tables) = (self.target.calls(Duration::from_secs(60)), ForgetTables::of(&self.target));
+                let (calls, tables) = (self.target.calls(Duration::from_secs(60)), self.target.tables());
                 forget(&calls, &tables, &recipient, &note, ForgetMode::Forget, |_| ()).await.unwrap();
             }
             Stop::Pause => followups.pause(&switch(SwitchOf::All)).await.unwrap(),

@@ -9,7 +9,7 @@ use rebound::store::{as_number, string};
 use rebound::time::UnixMillis;
 use rebound_dev::resend::{AcceptedEmail, LocalResend};
 use rebound_dev::runner::Clock;
-use rebound_dev::simulate::chaos::requests;
+use rebound_dev::simulate::chaos::{Request, requests};
 use rebound_dev::simulate::send::{SendOptions, send};
 use rebound_dev::simulate::verify::{VerifyOptions, VerifyReport, verify};
 use rebound_dev::{CLOCK, samples};
@@ -130,7 +130,7 @@ async fn a_follow_up_that_was_accepted_twice_or_after_a_stop_is_found() {
     let variables: Vec<(&str, &str)> = SEND.into_iter().chain([("RESEND_BASE_URL", url.as_str())]).collect();
     let dev = Dev::start_in(tempfile::tempdir().unwrap(), &variables, &["--claude-stub", "--settle", "0.1"]).await;
     let place = dev.place().await;
-    let story = story(7, 150);
+    let story = story(7, 400);
     let requests = requests(&story, &[]);
     let sending = SendOptions {
         url: place.variable("REBOUND_FUNCTION_URL").unwrap(),
@@ -140,7 +140,22 @@ async fn a_follow_up_that_was_accepted_twice_or_after_a_stop_is_found() {
         rate: None,
         deaths: false,
     };
-    send(&story, &requests, &sending, || {}).await.unwrap();
+    let stops_of = |row: &FollowupRow| {
+        let email = (0..story.emails).map(|number| story.email(number)).find(|email| email.id == row.email_id).unwrap();
+        email.expected.stops
+    };
+    let is_stopped = |row: &FollowupRow| !stops_of(row).is_empty();
+    let followups =
+        async || -> Vec<FollowupRow> { events(&dev).await.iter().filter_map(FollowupRow::from_item).collect() };
+    // Contacts unsubscribe after the decisions.
+    let is_contact = |request: &Request| {
+        story.email(request.email).messages[usize::from(request.message)].event.starts_with("contact.")
+    };
+    let (contacts, others): (Vec<Request>, Vec<Request>) = requests.iter().copied().partition(is_contact);
+    send(&story, &others, &sending, || {}).await.unwrap();
+    let decided = async || followups().await.iter().any(is_stopped);
+    eventually("a follow-up is decided whose recipient unsubscribes later", decided).await;
+    send(&story, &contacts, &sending, || {}).await.unwrap();
     let mut variables = place.variables().clone();
     variables.insert("RESEND_BASE_URL".to_owned(), url.clone());
     let look = async || -> VerifyReport {
@@ -159,12 +174,8 @@ async fn a_follow_up_that_was_accepted_twice_or_after_a_stop_is_found() {
     let before = look().await;
     assert!(before.is_right() && before.followups.waiting > 1, "{before:#?}");
 
-    let followups: Vec<FollowupRow> = events(&dev).await.iter().filter_map(FollowupRow::from_item).collect();
-    let stops_of = |row: &FollowupRow| {
-        let email = (0..story.emails).map(|number| story.email(number)).find(|email| email.id == row.email_id).unwrap();
-        email.expected.stops
-    };
-    let (free, stopped): (Vec<_>, Vec<_>) = followups.iter().partition(|row| stops_of(row).is_empty());
+    let followups = followups().await;
+    let (free, stopped): (Vec<_>, Vec<_>) = followups.iter().partition(|row| !is_stopped(row));
     let twice = free[0].id.as_str();
     accept(twice, "one").await;
     accept(twice, "two").await;

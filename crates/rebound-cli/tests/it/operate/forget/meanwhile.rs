@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
+use rebound::aws::tables::TableNames;
 use rebound::message::alert::wording;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::recipient::Recipient;
@@ -15,13 +16,13 @@ use rebound::resend::signature::MessageId;
 use rebound::store::Item;
 use rebound::store::agenda::Agenda;
 use rebound::store::alerts::alert_key;
-use rebound::store::decisions::{self, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{Decisions, Occurrence, StoredDecision};
 use rebound::store::outbox::Outbox;
 use rebound::store::suppressions::Suppressions;
 use rebound::store::version::SeenVersion;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::AuditNote;
-use rebound_cli::operate::forget::{EraseCounts, ForgetError, ForgetMode, ForgetTables, forget};
+use rebound_cli::operate::forget::{EraseCounts, ForgetError, ForgetMode, forget};
 use rebound_cli::operate::scan::SEGMENTS;
 use rebound_cli::operate::target::Target;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
@@ -46,7 +47,7 @@ pub(super) struct Scene {
     pub(super) faults: Faults,
     /// Whoever forgets writes here.
     pub(super) through_proxy: Target,
-    pub(super) tables: ForgetTables,
+    pub(super) tables: TableNames,
 }
 
 impl Scene {
@@ -59,7 +60,7 @@ impl Scene {
         let mut variables = aws.variables().clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url());
         let through_proxy = Target::find(&Default::default(), variables).await.unwrap();
-        let tables = ForgetTables::of(&place);
+        let tables = place.tables();
         Self { aws, place, proxy, faults, through_proxy, tables }
     }
 
@@ -130,10 +131,7 @@ impl Scene {
             ),
         ];
         self.put(&self.tables.events, &attributes).await;
-        let (events, suppressions) = (self.tables.events.clone(), self.tables.suppressions.clone());
-        let (recipients, agenda) = (self.tables.recipients.clone(), self.tables.agenda.clone());
-        let tables = decisions::DecisionTables { events, suppressions, recipients, agenda };
-        (Decisions::new(self.place.calls(Duration::from_secs(60)), tables), occurrence)
+        (Decisions::new(self.place.calls(Duration::from_secs(60)), &self.tables), occurrence)
     }
 
     pub(super) async fn no_row_has_the_address(&self) {
