@@ -30,16 +30,16 @@ const fn half(late: usize) -> Fault {
 const POLICY: &str = r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 2}}"#;
 
 /// Events that protect processes together, and the ticks after which nothing is left to do, even if one of them is
-/// killed. A point runs its story alone,
-/// so each point costs the calls of one story, and not of all.
-struct Story {
+/// killed. A point runs its scenario alone,
+/// so each point costs the calls of one scenario, and not of all.
+struct Scenario {
     messages: &'static [&'static str],
     ticks: &'static [i64],
 }
 
-const STORIES: [Story; 3] = [
+const SCENARIOS: [Scenario; 3] = [
     // Counted, suppressing, merged, braking, alerting, grouped, and sent to engage.
-    Story {
+    Scenario {
         messages: &["m-delivered", "m-opened", "m-complained", "m-complained-2", "m-bounced"],
         ticks: &[
             5 * MINUTE,
@@ -53,11 +53,11 @@ const STORIES: [Story; 3] = [
         ],
     },
     // Suppressing after two emails; naming nobody; failed; unreadable.
-    Story {
+    Scenario {
         messages: &["m-soft-1", "m-soft-2", "m-ambiguous", "m-failed", "m-quarantine"],
         ticks: &[5 * MINUTE, DAY, DAY + 5 * MINUTE],
     },
-    Story { messages: &["m-delayed"], ticks: &[5 * MINUTE, DAY, DAY + 5 * MINUTE] },
+    Scenario { messages: &["m-delayed"], ticks: &[5 * MINUTE, DAY, DAY + 5 * MINUTE] },
 ];
 
 /// One event of each kind.
@@ -138,10 +138,10 @@ async fn deliver_all(stage: &ProtectHarness, records: &[Value], death: &mut Cras
     panic!("a batch is never done");
 }
 
-/// Runs a story from its first webhook to its last tick.
-async fn all_of_it(stage: &ProtectHarness, story: &Story) -> CrashState {
+/// Runs a scenario from its first webhook to its last tick.
+async fn all_of_it(stage: &ProtectHarness, scenario: &Scenario) -> CrashState {
     let mut death = CrashState::default();
-    for message in messages().iter().filter(|message| story.messages.contains(&message.id.as_str())) {
+    for message in messages().iter().filter(|message| scenario.messages.contains(&message.id.as_str())) {
         let mut done = false;
         for _ in 0..5 {
             if invoked(stage, &mut death, receive(&stage.receiver, message, NOW)).await == Some(200) {
@@ -160,7 +160,7 @@ async fn all_of_it(stage: &ProtectHarness, story: &Story) -> CrashState {
         deliver_all(stage, batch, &mut death).await;
     }
     // Until nothing is left to do: the digests of the hour, the delay, the brakes.
-    for later in story.ticks {
+    for later in scenario.ticks {
         let tick = async { stage.protector.tick(after(*later), soon()).await };
         invoked(stage, &mut death, tick).await;
     }
@@ -219,14 +219,14 @@ fn repeated(stage: &ProtectHarness) -> Vec<String> {
     seen.into_iter().filter(|(_, alerts)| alerts.len() > 1).map(|(id, _)| id).collect()
 }
 
-/// A fault at a call of a story.
+/// A fault at a call of a scenario.
 struct Point {
-    story: usize,
+    scenario: usize,
     index: usize,
     fault: Fault,
 }
 
-/// The expected state of each story, and every fault at every call.
+/// The expected state of each scenario, and every fault at every call.
 struct Expected {
     ends: Vec<End>,
     points: Vec<Point>,
@@ -237,16 +237,16 @@ static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
 async fn expected() -> Expected {
     let (mut ends, mut points, mut calls, mut kinds) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
-    for (number, story) in STORIES.iter().enumerate() {
+    for (number, scenario) in SCENARIOS.iter().enumerate() {
         let stage = ProtectHarness::with_policy(POLICY).await;
-        all_of_it(&stage, story).await;
+        all_of_it(&stage, scenario).await;
         let end = end(&stage).await;
         assert_eq!(repeated(&stage), Vec::<String>::new());
         assert_eq!(end.agenda, Vec::<String>::new(), "nothing is left to do");
         kinds.extend(stage.kinds());
         for (index, call) in stage.faults.calls().into_iter().enumerate() {
             let halves = HALVES.into_iter().filter(|_| call.operation == "TransactWriteItems");
-            points.extend(FAULTS.into_iter().chain(halves).map(|fault| Point { story: number, index, fault }));
+            points.extend(FAULTS.into_iter().chain(halves).map(|fault| Point { scenario: number, index, fault }));
             calls.push(call);
         }
         ends.push(end);
@@ -255,8 +255,8 @@ async fn expected() -> Expected {
         assert_eq!(kinds[kind], 1, "{kind}");
     }
     assert_eq!(ends[0].folded, 1);
-    let told: usize = STORIES.iter().map(|story| story.messages.len()).sum();
-    assert_eq!(told, messages().len(), "each message is in a story");
+    let told: usize = SCENARIOS.iter().map(|scenario| scenario.messages.len()).sum();
+    assert_eq!(told, messages().len(), "each message is in a scenario");
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs] {
         assert!(calls.iter().any(|call| call.service == service), "{service:?} was never called");
     }
@@ -274,21 +274,21 @@ async fn expected() -> Expected {
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
     let expected = EXPECTED.get_or_init(expected).await;
     let ours = expected.points.iter().skip(part).step_by(PARTS);
-    let tried = stream::iter(ours).map(|point| one_point(point, &expected.ends[point.story]));
+    let tried = stream::iter(ours).map(|point| one_point(point, &expected.ends[point.scenario]));
     tried.for_each_concurrent(MAX_CONCURRENT, |point| point).await;
 }
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
-/// Runs a story with one fault.
+/// Runs a scenario with one fault.
 async fn one_point(point: &Point, expected: &End) {
-    let Point { story, index, fault } = *point;
+    let Point { scenario, index, fault } = *point;
     let stage = ProtectHarness::with_policy(POLICY).await;
     stage.faults.plan(move |call| (call.index == index).then_some(fault));
-    let death = all_of_it(&stage, &STORIES[story]).await;
+    let death = all_of_it(&stage, &SCENARIOS[scenario]).await;
     let calls = stage.faults.calls();
     let hit = calls.get(index).unwrap_or_else(|| panic!("call {index} was never made")).clone();
-    let context = format!("{fault:?} at call {index} of story {story}, {hit:?}");
+    let context = format!("{fault:?} at call {index} of scenario {scenario}, {hit:?}");
     let end = end(&stage).await;
     assert!(end == *expected, "{context}:\n{}", difference(&end, expected));
     let lost = hit.operation == "Publish" && fault == Fault::LoseAnswer;
