@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::batch::{BatchRecord, MAX_CONCURRENT, pending};
 use super::brakes::Brakes;
+use super::record::{BatchRecord, MAX_CONCURRENT, pending};
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::message::alert::wording::CampaignSnapshot;

@@ -1,7 +1,7 @@
 //! Delayed emails: an alert if one waits too long, or if a recipient's emails are delayed again.
 
 use super::alerts::{AlertOutcome, Alerts};
-use super::batch::ParsedEvent;
+use super::record::ParsedEvent;
 use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, AlertContext};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alerts::{AlertOutcome, Alerts};
-use super::batch::ParsedEvent;
+use super::record::ParsedEvent;
 use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;

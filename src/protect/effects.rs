@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::alerts::Alerts;
-use super::batch::ParsedEvent;
 use super::delays::Delays;
 use super::domains::Domains;
 use super::followups::Followups;
 use super::lifts::Lifts;
+use super::record::ParsedEvent;
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, AddressState, AlertContext, CampaignSnapshot, UnclearOutcome, sanitize};

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::batch::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
+use super::record::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
 use super::run::{Activity, ProtectRun};
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::{BATCH, EngageMessage, Queue};

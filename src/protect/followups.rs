@@ -1,6 +1,6 @@
 //! Follow-ups that Rebound sends: webhooks about them, and the ones that are overdue.
 
-use super::batch::ParsedEvent;
+use super::record::ParsedEvent;
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::message::decision::{FOLLOWUP_ID_TAG, FOLLOWUP_TAG};

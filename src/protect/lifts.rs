@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alerts::Alerts;
-use super::batch::{BatchRecord, ParsedEvent, pending};
+use super::record::{BatchRecord, ParsedEvent, pending};
 use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;

@@ -30,6 +30,7 @@ mod event_row;
 mod followups;
 mod lifts;
 mod poison;
+mod record;
 mod run;
 mod soft_bounces;
 mod tick;

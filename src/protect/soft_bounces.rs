@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::batch::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
+use super::record::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::policy::bounce::soft_bounced;

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-pub use self::record::{ChangeStamp, ReasonState, Suppression};
+pub use self::record::{ReasonState, Suppression};
 pub use self::topics::{MAX_TOPIC_ID, MAX_TOPICS, TopicChange, TopicState};
 use super::affected::AffectedRecipients;
 use super::bounce::{hard_bounce_detail, soft_bounce};
@@ -40,6 +40,22 @@ const MAX_DETAIL_CHARS: usize = 400;
 /// Maximum length of an email id stored with a reason, in bytes; Resend's ids have 36. A longer id is left out. Otherwise it
 /// could make an item, or a transaction, too large for DynamoDB, and the recipient would not be suppressed.
 pub const MAX_EMAIL_ID: usize = 256;
+
+/// Time and webhook of a change. They decide which of two changes is newer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeStamp {
+    /// The event's own time.
+    pub at: UnixMillis,
+    /// Id of the webhook.
+    pub message: MessageId,
+}
+
+/// Replaces a stamp by a newer one.
+fn move_forward(known: &mut Option<ChangeStamp>, stamp: ChangeStamp) {
+    if known.as_ref().is_none_or(|known| *known < stamp) {
+        *known = Some(stamp);
+    }
+}
 
 /// Reason why an address is suppressed. Each reason is active or lifted independently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumString, VariantArray)]

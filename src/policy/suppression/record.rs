@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::topics::{self, TopicState};
-use super::{ChangeEffect, ItemChange, Reason, ReasonDetail, SuppressionChange};
-use crate::resend::signature::MessageId;
+use super::{ChangeEffect, ChangeStamp, ItemChange, Reason, ReasonDetail, SuppressionChange, move_forward};
 use crate::time::{UnixMillis, days};
 
 /// Time for which a lift or an opt-in is stored after no reason is active and no topic is out, in days. Older events can't arrive any more: Resend
 /// replays webhooks up to 30 days old, and retries for 28 hours.
 const TOMBSTONE_DAYS: u32 = 35;
-
-/// Time and webhook of a change. They decide which of two changes is newer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChangeStamp {
-    /// The event's own time.
-    pub at: UnixMillis,
-    /// Id of the webhook.
-    pub message: MessageId,
-}
 
 /// State of one reason: its newest suppressing and its newest lifting change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,13 +48,6 @@ pub struct Suppression {
     pub records: BTreeMap<Reason, ReasonState>,
     /// State of each topic with at least one change, by its id.
     pub topics: BTreeMap<String, TopicState>,
-}
-
-/// Replaces a stamp by a newer one.
-pub(super) fn move_forward(known: &mut Option<ChangeStamp>, stamp: ChangeStamp) {
-    if known.as_ref().is_none_or(|known| *known < stamp) {
-        *known = Some(stamp);
-    }
 }
 
 impl Suppression {

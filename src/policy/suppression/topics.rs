@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{ChangeStamp, move_forward};
+use super::{ChangeStamp, move_forward};
 use crate::resend::event::Subscription;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
