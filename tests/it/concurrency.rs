@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rebound::resend::signed::SignedMessage;
 use serde_json::json;
 
-use crate::support::{ReceiveHarness, WHOLE_MACHINE, signed, standing};
+use crate::support::{ReceiveHarness, WHOLE_MACHINE, active_reasons, signed};
 
 /// Number of times that a webhook is sent. On a busy machine, 200 writers of one item do not all succeed in the time of
 /// an invocation: those get a 503, and Resend sends them again.
@@ -65,7 +65,7 @@ async fn of_200_concurrent_events_of_a_recipient_none_is_lost() {
     assert_eq!(all.map(|(_, number)| number).sum::<usize>(), 200, "{statuses:?}");
     println!("{} calls to DynamoDB", service.proxy.calls().len());
     assert_eq!(service.rows().await.len(), 200);
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint", "hard_bounce"])]));
     // The newest event of each reason is kept: no concurrent one has overwritten it.
     let ann = &service.suppressions().await["ann@example.com"];
     let email = |reason: &str| ann[reason].as_m().unwrap()["email_id"].as_s().unwrap().clone();

@@ -8,7 +8,7 @@ use rebound::store::row::MAX_BODY_BYTES;
 use rebound_dev::samples;
 use serde_json::{Value, json};
 
-use crate::support::{ReceiveHarness, complaint, event, now, secret, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, event, now, secret, signed};
 
 fn error(answer: &Value) -> &str {
     answer["error"].as_str().unwrap()
@@ -39,7 +39,7 @@ async fn the_same_webhook_is_a_duplicate_whatever_has_changed() {
     let retried = SignedMessage::new(first.id.clone(), now() + 7, first.body.clone(), &secret());
     service.accepts(&retried, "duplicate").await;
     assert_eq!(service.rows().await.len(), 1);
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint"])]));
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn an_event_too_large_is_quarantined_and_still_suppresses() {
         signed(event("email.complained", json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": noise })));
     service.accepts(&message, "quarantined").await;
     assert_eq!(service.rows().await[0]["payload_bytes"].as_n().unwrap(), &message.body.len().to_string());
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint"])]));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rebound::receive::Receiver;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
-use crate::support::{ReceiveHarness, complaint, event, hand_over, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, event, hand_over, signed};
 
 const ONCE: [Fault; 6] = [
     Fault::RefuseBefore,
@@ -91,7 +91,7 @@ impl ReceiveHarness {
     async fn holds(&self, way: &WriteForm, context: &str) {
         let rows = 1 + usize::from(way.before.is_some());
         assert_eq!(self.rows().await.len(), rows, "{context}");
-        assert_eq!(self.reasons().await, standing(way.expected), "{context}");
+        assert_eq!(self.reasons().await, active_reasons(way.expected), "{context}");
         if way.name.contains("topic") {
             let item = &self.suppressions().await["ann@example.com"];
             let topic = &item["topics"].as_m().unwrap()["t1"];
@@ -168,7 +168,7 @@ async fn a_response_after_the_deadline_is_503_then_a_duplicate() {
     service.proxy.plan(|_| None);
     crate::support::eventually("the slow write is applied", async || !service.rows().await.is_empty()).await;
     service.accepts(&message, "duplicate").await;
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint"])]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +234,7 @@ async fn without_dynamodb_the_status_is_503_until_it_is_back() {
     service.aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     service.accepts(&message, "handled").await;
     service.accepts(&earlier, "duplicate").await;
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint", "hard_bounce"])]));
     assert_eq!(service.rows().await.len(), 2);
 }
 

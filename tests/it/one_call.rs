@@ -3,7 +3,7 @@
 use rebound_dev::samples;
 use serde_json::json;
 
-use crate::support::{ReceiveHarness, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, event, signed};
 
 impl ReceiveHarness {
     /// The DynamoDB operations while this event was handled.
@@ -46,7 +46,7 @@ async fn several_recipients_are_one_call_too() {
     let bounce = json!({ "type": "Permanent", "diagnosticCode": ["550 ann@example.com", "550 carol@example.com"] });
     let body = event("email.bounced", json!({ "email_id": "e1", "to": to, "bounce": bounce }));
     assert_eq!(service.calls_for(body, "handled").await, ["TransactWriteItems"]);
-    let expected = standing(&[("ann@example.com", &["hard_bounce"]), ("carol@example.com", &["hard_bounce"])]);
+    let expected = active_reasons(&[("ann@example.com", &["hard_bounce"]), ("carol@example.com", &["hard_bounce"])]);
     assert_eq!(service.reasons().await, expected);
 }
 
@@ -66,7 +66,7 @@ async fn a_recipient_with_an_item_already_costs_one_call_more() {
     service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
     let bounce = event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }));
     assert_eq!(service.calls_for(bounce, "handled").await, ["TransactWriteItems", "TransactWriteItems"]);
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint", "hard_bounce"])]));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::support::{ReceiveHarness, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, event, signed};
 
 const ANN: &str = "ann@example.com";
 
@@ -127,7 +127,7 @@ async fn an_item_made_by_hand_is_merged_like_any_other() {
         let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
         put(&service.aws.clients().unwrap().dynamodb(), &table, by_hand(&versioned)).await;
         service.accepts(&signed(complaint(ANN, "e1")), "handled").await;
-        assert_eq!(service.reasons().await, standing(&[(ANN, &["complaint", "manual"])]), "{version:?}");
+        assert_eq!(service.reasons().await, active_reasons(&[(ANN, &["complaint", "manual"])]), "{version:?}");
         assert_eq!(service.suppressions().await[ANN]["note"], text("asked on the phone"));
     }
 }

@@ -162,7 +162,7 @@ pub(crate) async fn hand_over(receiver: &Receiver, message: &SignedMessage, budg
 }
 
 /// The result of `reasons` if exactly these are active.
-pub(crate) fn standing(expected: &[(&str, &[&'static str])]) -> BTreeMap<String, Vec<&'static str>> {
+pub(crate) fn active_reasons(expected: &[(&str, &[&'static str])]) -> BTreeMap<String, Vec<&'static str>> {
     expected.iter().map(|(recipient, reasons)| ((*recipient).to_owned(), reasons.to_vec())).collect()
 }
 

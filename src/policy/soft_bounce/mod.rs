@@ -110,7 +110,7 @@ impl SoftBounces {
         };
         let (email_id, last) =
             counted.iter().filter(completes).max_by_key(|(_, bounce)| (bounce.at, &bounce.message))?;
-        let grounds = ReasonDetail {
+        let details = ReasonDetail {
             email_id: Some((*email_id).clone()),
             detail: Some(format!(
                 "{} within {}",
@@ -123,7 +123,7 @@ impl SoftBounces {
             reason: Reason::SoftBounce,
             at: last.at,
             message: last.message.clone(),
-            effect: ChangeEffect::Suppress(grounds),
+            effect: ChangeEffect::Suppress(details),
         })
     }
 
@@ -133,8 +133,8 @@ impl SoftBounces {
     pub fn changes(&self, listed: &ReasonState, policy: &SoftBouncePolicy) -> Vec<SuppressionChange> {
         let follows = self.suppression(policy);
         let ours = listed.suppressed.as_ref().filter(|made| listed.suppresses() && self.is_from(made));
-        let Some((said, grounds)) = ours else { return follows.into_iter().collect() };
-        let is_known = |change: &SuppressionChange| change.effect == ChangeEffect::Suppress(grounds.clone());
+        let Some((said, details)) = ours else { return follows.into_iter().collect() };
+        let is_known = |change: &SuppressionChange| change.effect == ChangeEffect::Suppress(details.clone());
         match follows {
             Some(change) if change.at >= said.at || is_known(&change) => vec![change],
             follows => {
@@ -151,8 +151,8 @@ impl SoftBounces {
         }
     }
 
-    fn is_from(&self, (said, grounds): &(ChangeStamp, ReasonDetail)) -> bool {
-        let by_email = grounds.email_id.as_ref().is_some_and(|email| self.bounces.contains_key(email));
+    fn is_from(&self, (said, details): &(ChangeStamp, ReasonDetail)) -> bool {
+        let by_email = details.email_id.as_ref().is_some_and(|email| self.bounces.contains_key(email));
         by_email || self.bounces.values().any(|bounce| bounce.message == said.message)
     }
 }

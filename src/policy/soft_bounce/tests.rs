@@ -43,8 +43,8 @@ fn known(all: &[TestEvent]) -> SoftBounces {
 
 fn last_and_until(all: &[TestEvent]) -> Option<(i64, i64)> {
     let change = known(all).suppression(&SoftBouncePolicy::default())?;
-    let ChangeEffect::Suppress(grounds) = change.effect else { panic!("the change is a lift") };
-    Some((change.at.0, grounds.until.unwrap().0))
+    let ChangeEffect::Suppress(details) = change.effect else { panic!("the change is a lift") };
+    Some((change.at.0, details.until.unwrap().0))
 }
 
 #[test]
@@ -248,9 +248,9 @@ proptest! {
         let steps = steps(&all);
         let Some(last) = steps.last() else { return Ok(()) };
         let list = listed(&steps, &policy);
-        let stands = list.reasons().any(|reason| reason == Reason::SoftBounce);
+        let is_active = list.reasons().any(|reason| reason == Reason::SoftBounce);
         // At most one bounce more is needed than without delays, and never one less.
-        prop_assert!(!stands || last.suppression(&policy).is_some());
+        prop_assert!(!is_active || last.suppression(&policy).is_some());
         let again = [&steps[..], &[last.clone(), last.clone()]].concat();
         prop_assert_eq!(listed(&again, &policy), list);
     }

@@ -253,9 +253,9 @@ fn topics_effect(event: &Event<'_>, message: &MessageId, at: UnixMillis) -> Supp
 /// Returns the change with the receiving server's reply about this recipient before the other details, because people
 /// look for it first.
 fn with_diagnosis(mut change: SuppressionChange, event: &Event<'_>, recipient: &Recipient) -> SuppressionChange {
-    if let (ChangeEffect::Suppress(grounds), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
-        let detail = grounds.detail.take().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        grounds.detail = Some(format!("{said}{detail}").chars().take(MAX_DETAIL_CHARS).collect());
+    if let (ChangeEffect::Suppress(details), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
+        let detail = details.detail.take().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        details.detail = Some(format!("{said}{detail}").chars().take(MAX_DETAIL_CHARS).collect());
     }
     change
 }

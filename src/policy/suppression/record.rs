@@ -31,13 +31,13 @@ impl ReasonState {
 
     /// Returns true if the reason is active at `now`: neither lifted nor expired.
     pub fn is_active(&self, now: UnixMillis) -> bool {
-        let until = self.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
+        let until = self.suppressed.as_ref().and_then(|(_, details)| details.until);
         self.suppresses() && until.is_none_or(|until| until > now)
     }
 
     /// Returns true if the reason is active until it is lifted, and never expires.
     pub fn is_permanent(&self) -> bool {
-        self.suppresses() && self.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
+        self.suppresses() && self.suppressed.as_ref().is_some_and(|(_, details)| details.until.is_none())
     }
 }
 
@@ -57,9 +57,9 @@ impl Suppression {
         let record = self.records.entry(change.reason).or_default();
         let said = ChangeStamp { at: change.at, message: change.message.clone() };
         match &change.effect {
-            ChangeEffect::Suppress(grounds) => {
+            ChangeEffect::Suppress(details) => {
                 if record.suppressed.as_ref().is_none_or(|(known, _)| *known < said) {
-                    record.suppressed = Some((said, grounds.clone()));
+                    record.suppressed = Some((said, details.clone()));
                 }
             }
             ChangeEffect::Lift => move_forward(&mut record.lifted, said),
@@ -114,7 +114,7 @@ impl Suppression {
         }
         let opt_ins = self.topics.values().filter_map(|topic| topic.opted_in.as_ref());
         let lifts = self.records.values().filter_map(|record| record.lifted.as_ref()).chain(opt_ins);
-        let expiry = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
+        let expiry = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, details)| details.until);
         let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(expiry);
         lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(lifted_until).chain(until).max()
     }

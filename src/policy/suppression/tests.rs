@@ -51,8 +51,8 @@ fn short(protection: SuppressionEffect) -> String {
 fn too_long_an_email_id_does_not_prevent_suppression() {
     let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
-            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
-                grounds.email_id.clone()
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(details), .. })] => {
+                details.email_id.clone()
             }
             other => panic!("{other:?}"),
         },
@@ -200,13 +200,13 @@ fn a_change_has_the_time_and_the_details_of_its_event() {
     let data =
         r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
     let SuppressionEffect::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
-    let grounds =
+    let details =
         ReasonDetail { email_id: Some("e1".into()), detail: Some("Permanent: NoEmail: gone".into()), until: None };
     let expected = SuppressionChange {
         reason: Reason::HardBounce,
         at: EVENT,
         message: message("msg_1"),
-        effect: ChangeEffect::Suppress(grounds),
+        effect: ChangeEffect::Suppress(details),
     };
     assert_eq!(changes[&recipient("a@x.io")], [expected.into()]);
 }
@@ -215,8 +215,8 @@ fn a_change_has_the_time_and_the_details_of_its_event() {
 fn a_change_keeps_the_servers_reply_about_its_recipient() {
     let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient(who)][..] {
-            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
-                grounds.detail.clone().unwrap()
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(details), .. })] => {
+                details.detail.clone().unwrap()
             }
             other => panic!("{other:?}"),
         },
@@ -281,33 +281,33 @@ fn merged<'a>(changes: impl IntoIterator<Item = &'a SuppressionChange>) -> Suppr
     changes.into_iter().fold(Suppression::default(), Suppression::merge)
 }
 
-fn standing(suppression: &Suppression) -> Vec<Reason> {
+fn active_reasons(suppression: &Suppression) -> Vec<Reason> {
     suppression.reasons().collect()
 }
 
 #[test]
 fn a_late_bounce_does_not_erase_a_complaint() {
     let known = merged(&[suppress(Reason::Complaint, 20, "b"), suppress(Reason::HardBounce, 10, "a")]);
-    assert_eq!(standing(&known), [Reason::Complaint, Reason::HardBounce]);
+    assert_eq!(active_reasons(&known), [Reason::Complaint, Reason::HardBounce]);
 }
 
 #[test]
 fn an_old_resubscription_that_arrives_late_lifts_nothing() {
     let known = merged(&[suppress(Reason::Unsubscribed, 20, "b"), lift(Reason::Unsubscribed, 10, "a")]);
-    assert_eq!(standing(&known), [Reason::Unsubscribed]);
+    assert_eq!(active_reasons(&known), [Reason::Unsubscribed]);
 }
 
 #[test]
 fn an_older_unsubscription_that_arrives_late_stays_lifted() {
     let known = merged(&[lift(Reason::Unsubscribed, 20, "b"), suppress(Reason::Unsubscribed, 10, "a")]);
-    assert_eq!(standing(&known), []);
+    assert_eq!(active_reasons(&known), []);
 }
 
 #[test]
 fn at_equal_times_suppressing_beats_lifting_whatever_the_ids() {
     for (one, other) in [("a", "b"), ("b", "a")] {
         let known = merged(&[suppress(Reason::Provider, 10, one), lift(Reason::Provider, 10, other)]);
-        assert_eq!(standing(&known), [Reason::Provider]);
+        assert_eq!(active_reasons(&known), [Reason::Provider]);
     }
 }
 
@@ -318,7 +318,7 @@ fn lifting_one_reason_leaves_the_others() {
         suppress(Reason::Unsubscribed, 2, "b"),
         lift(Reason::Unsubscribed, 3, "c"),
     ]);
-    assert_eq!(standing(&known), [Reason::Complaint]);
+    assert_eq!(active_reasons(&known), [Reason::Complaint]);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn a_lift_is_remembered_as_long_as_what_it_lifted() {
         ..suppress(Reason::SoftBounce, 1, "a")
     };
     let lifted = merged([&expiring, &lift(Reason::SoftBounce, 2, "b")]);
-    assert_eq!((standing(&lifted), lifted.expires_at()), (vec![], Some(half_a_year)));
+    assert_eq!((active_reasons(&lifted), lifted.expires_at()), (vec![], Some(half_a_year)));
 }
 
 /// Changes of few reasons, at few times, from few webhooks, so that ties and repeats are common.
@@ -356,7 +356,7 @@ fn a_change() -> impl Strategy<Value = SuppressionChange> {
     (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(
         |(reason, at, id, lifts, until)| {
             // One webhook always makes the same change to a reason, so the detail follows from its id.
-            let grounds = ReasonDetail {
+            let details = ReasonDetail {
                 detail: Some(format!("said by {id}")),
                 until: until.map(|_| UnixMillis(at + 100)),
                 email_id: None,
@@ -365,7 +365,7 @@ fn a_change() -> impl Strategy<Value = SuppressionChange> {
                 reason: Reason::ALL[reason],
                 at: UnixMillis(at),
                 message: message(&format!("msg_{id}_{}", until.is_some())),
-                effect: if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(grounds) },
+                effect: if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(details) },
             }
         },
     )
@@ -392,8 +392,8 @@ proptest! {
                 .iter()
                 .filter(|change| change.reason == reason)
                 .max_by_key(|change| (change.at, change.effect != ChangeEffect::Lift));
-            let stands = newest.is_some_and(|change| change.effect != ChangeEffect::Lift);
-            prop_assert_eq!(known.reasons().any(|standing| standing == reason), stands);
+            let is_active = newest.is_some_and(|change| change.effect != ChangeEffect::Lift);
+            prop_assert_eq!(known.reasons().any(|active| active == reason), is_active);
         }
     }
 
@@ -414,7 +414,7 @@ proptest! {
     fn a_permanent_reason_never_expires(changes in prop::collection::vec(a_change(), 0..12)) {
         let known = merged(&changes);
         let permanent = known.records.values().any(|record| {
-            record.suppresses() && record.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
+            record.suppresses() && record.suppressed.as_ref().is_some_and(|(_, details)| details.until.is_none())
         });
         if permanent {
             prop_assert_eq!((known.until(), known.expires_at()), (None, None));

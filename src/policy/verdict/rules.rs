@@ -47,9 +47,9 @@ impl<'a> RuleInput<'a> {
     pub(super) fn judge(&self, this: &OpenOrClick) -> ScoredVerdict {
         let class = user_agent::class(this.agent.as_deref());
         let after = self.delivered_at.map(|delivered| this.at.0.saturating_sub(delivered.0));
-        let of = |verdict, grounds: Vec<ScoredReason>| {
-            let score = grounds.iter().map(|(score, _)| *score).min()?;
-            Some(ScoredVerdict { verdict, score, reasons: grounds.into_iter().map(|(_, reason)| reason).collect() })
+        let of = |verdict, scored: Vec<ScoredReason>| {
+            let score = scored.iter().map(|(score, _)| *score).min()?;
+            Some(ScoredVerdict { verdict, score, reasons: scored.into_iter().map(|(_, reason)| reason).collect() })
         };
         of(Verdict::Machine, self.machine(this, class, after))
             .or_else(|| of(Verdict::Unsure, self.unsure(this, class, after)))
@@ -57,29 +57,29 @@ impl<'a> RuleInput<'a> {
     }
 
     fn machine(&self, this: &OpenOrClick, class: Class, after: Option<i64>) -> Vec<ScoredReason> {
-        let mut grounds = Vec::new();
+        let mut scored = Vec::new();
         if class == Class::Program {
-            grounds.push((0, "the agent is that of a program or bot".to_owned()));
+            scored.push((0, "the agent is that of a program or bot".to_owned()));
         }
         if !prefetches(this, class) {
-            grounds.extend(self.burst(this));
+            scored.extend(self.burst(this));
         }
-        grounds.extend(self.scan(this));
+        scored.extend(self.scan(this));
         let did = this.action.as_str();
         let least = self.policy.machine_within_ms;
         match after {
             _ if this.action == Action::Opened && class.is_proxy() => {}
             Some(after) if after < 0 => {
-                grounds.push((5, format!("{did} {} before delivery", span(after.saturating_neg()))));
+                scored.push((5, format!("{did} {} before delivery", span(after.saturating_neg()))));
             }
             Some(after) if after < least => {
                 let score = u8::try_from(5 + after.saturating_mul(15) / least).unwrap_or(20);
                 let reason = format!("{did} {} after delivery; people take at least {}", span(after), span(least));
-                grounds.push((score, reason));
+                scored.push((score, reason));
             }
             Some(_) | None => {}
         }
-        grounds
+        scored
     }
 
     fn burst(&self, this: &OpenOrClick) -> Option<ScoredReason> {
@@ -102,19 +102,19 @@ impl<'a> RuleInput<'a> {
     }
 
     fn unsure(&self, this: &OpenOrClick, class: Class, after: Option<i64>) -> Vec<ScoredReason> {
-        let mut grounds = Vec::new();
+        let mut scored = Vec::new();
         let did = this.action.as_str();
         match (this.action, class) {
             (Action::Clicked, class) if class.is_proxy() => {
-                grounds.push((30, format!("the agent is {}, which follows no links", class.as_str())));
+                scored.push((30, format!("the agent is {}, which follows no links", class.as_str())));
             }
             (_, Class::AppleProxy | Class::GmailPrefetch) => {
-                grounds.push((
+                scored.push((
                     40,
                     format!("the agent is {}, which fetches images even if no person looks", class.as_str()),
                 ));
             }
-            (_, Class::GoogleProxy | Class::YahooProxy) => grounds.extend(self.too_soon_for_a_proxy(class, after)),
+            (_, Class::GoogleProxy | Class::YahooProxy) => scored.extend(self.too_soon_for_a_proxy(class, after)),
             (action, Class::Unknown) => {
                 let score = if action == Action::Opened { 45 } else { 25 };
                 let reason = match said(this.agent.as_deref()) {
@@ -122,18 +122,18 @@ impl<'a> RuleInput<'a> {
                     None => "there is no agent, and browsers always send one".to_owned(),
                     Some(_) => "the agent is longer than any browser's".to_owned(),
                 };
-                grounds.push((score, reason));
+                scored.push((score, reason));
             }
             _ => {}
         }
         if after.is_none() {
-            grounds.push((50, format!("{did}, but the time of delivery is unknown")));
+            scored.push((50, format!("{did}, but the time of delivery is unknown")));
         }
         let came_from = |ip: &str| self.bursts.came_from(ip) || self.scans.came_from(ip);
         if said(this.ip.as_deref()).is_some_and(came_from) {
-            grounds.push((40, "a machine clicked several links from the same address".to_owned()));
+            scored.push((40, "a machine clicked several links from the same address".to_owned()));
         }
-        grounds
+        scored
     }
 
     fn too_soon_for_a_proxy(&self, class: Class, after: Option<i64>) -> Option<ScoredReason> {

@@ -64,14 +64,14 @@ impl SuppressionItem {
     /// Returns the reasons that are active at `now`. An empty list: the recipient can receive email.
     pub fn active_reasons(&self, now: UnixMillis) -> Vec<ActiveReason> {
         let of = |(reason, record): (&Reason, &ReasonState)| {
-            let (said, grounds) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
+            let (said, details) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
             Some(ActiveReason {
                 reason: reason.as_str().to_owned(),
                 // Added by hand, without a time.
                 at: (said.at.0 > 0).then_some(said.at),
-                email_id: grounds.email_id.clone(),
-                detail: grounds.detail.clone(),
-                until: grounds.until,
+                email_id: details.email_id.clone(),
+                detail: details.detail.clone(),
+                until: details.until,
             })
         };
         let until =

@@ -15,9 +15,9 @@ fn change(reason: Reason, at: i64, effect: ChangeEffect) -> SuppressionChange {
 }
 
 fn suppress(reason: Reason, at: i64, until: Option<i64>) -> SuppressionChange {
-    let grounds =
+    let details =
         ReasonDetail { email_id: Some("e1".into()), detail: Some("why".into()), until: until.map(UnixMillis) };
-    change(reason, at, ChangeEffect::Suppress(grounds))
+    change(reason, at, ChangeEffect::Suppress(details))
 }
 
 fn ann() -> Recipient {

@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     entries.retain(|entry| {
         arguments.since.is_none_or(|since| entry.at >= since) && arguments.until.is_none_or(|until| entry.at < until)
     });
-    let standing = match &recipient {
+    let active = match &recipient {
         Some(recipient) => {
             let (stored, is_forgotten) = list.find(recipient, list.forgotten_key().await?.as_ref()).await?;
             Some((stored.map(|stored| stored.active_reasons(now)).unwrap_or_default(), is_forgotten))
@@ -82,19 +82,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         None => None,
     };
     if arguments.json {
-        let standing =
-            standing.map(|(standing, is_forgotten)| json!({ "reasons": standing, "forgotten": is_forgotten }));
+        let active = active.map(|(active, is_forgotten)| json!({ "reasons": active, "forgotten": is_forgotten }));
         let entries: Vec<Value> = entries.iter().map(as_json).collect();
         let (email, address) = (&arguments.email_id, &recipient);
-        println!("{:#}", json!({ "email_id": email, "address": address, "suppression": standing, "entries": entries }));
+        println!("{:#}", json!({ "email_id": email, "address": address, "suppression": active, "entries": entries }));
     } else {
         print(arguments, &entries);
-        if let (Some((standing, is_forgotten)), Some(recipient)) = (standing, &recipient) {
-            match (standing.is_empty(), is_forgotten) {
+        if let (Some((active, is_forgotten)), Some(recipient)) = (active, &recipient) {
+            match (active.is_empty(), is_forgotten) {
                 (_, true) => println!("{recipient} is suppressed: it was forgotten on request."),
                 (true, false) => println!("{recipient} can receive email."),
                 (false, false) => {
-                    let reasons: Vec<String> = standing.iter().map(suppressions::reason_line).collect();
+                    let reasons: Vec<String> = active.iter().map(suppressions::reason_line).collect();
                     println!("{recipient} is suppressed: {}", reasons.join("; "));
                 }
             }

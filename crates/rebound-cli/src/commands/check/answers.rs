@@ -170,7 +170,7 @@ fn as_json(
         (Err(why), _) => {
             answer.reasons().into_iter().map(|reason| json!({ "reason": reason, "detail": why })).collect()
         }
-        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason_json).collect(),
+        (_, SendCheck::Suppressed(active)) => active.iter().map(reason_json).collect(),
         (_, SendCheck::OutOfTopic { topic, at }) => {
             vec![json!({ "reason": TOPIC_OUT, "at": at.to_text(), "topic": topic })]
         }
@@ -197,11 +197,11 @@ fn as_json(
     line
 }
 
-fn reason_json(standing: &ActiveReason) -> Value {
+fn reason_json(active: &ActiveReason) -> Value {
     let time = |at: Option<UnixMillis>| at.map(UnixMillis::to_text);
     json!({
-        "reason": standing.reason, "at": time(standing.at), "until": time(standing.until),
-        "email_id": standing.email_id, "detail": standing.detail,
+        "reason": active.reason, "at": time(active.at), "until": time(active.until),
+        "email_id": active.email_id, "detail": active.detail,
     })
 }
 
@@ -214,7 +214,7 @@ fn why(asked: &CheckedAddress, answer: &SendCheck, between: &str) -> String {
         (_, SendCheck::Allowed) => String::new(),
         (_, SendCheck::InvalidAddress) => "this is not a valid email address".to_owned(),
         (_, SendCheck::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
-        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason_line).collect::<Vec<_>>().join(between),
+        (_, SendCheck::Suppressed(active)) => active.iter().map(reason_line).collect::<Vec<_>>().join(between),
         (_, SendCheck::OutOfTopic { topic, at }) => {
             format!("opted out of the topic {} at {}", sanitize(topic), moment(*at))
         }
@@ -233,7 +233,7 @@ mod tests {
             read: Recipient::parse(written).ok_or_else(|| "this is not a valid email address".to_owned()),
             odd: None,
         };
-        let standing = ActiveReason {
+        let active = ActiveReason {
             reason: "complaint".to_owned(),
             at: UnixMillis::parse("2026-11-23T13:05:00Z"),
             until: None,
@@ -241,7 +241,7 @@ mod tests {
             detail: Some("reported as spam by the recipient, as the provider says".to_owned()),
         };
         let answers = [
-            (asked("Ann Lee <ann.lee.of.the.long.name@mail.example.com>"), SendCheck::Suppressed(vec![standing])),
+            (asked("Ann Lee <ann.lee.of.the.long.name@mail.example.com>"), SendCheck::Suppressed(vec![active])),
             (asked("bob@example.com"), SendCheck::Allowed),
             (asked("nobody"), SendCheck::InvalidAddress),
         ];

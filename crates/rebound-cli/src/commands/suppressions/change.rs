@@ -90,11 +90,11 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Comm
     for recipient in &recipients {
         let done = list.remove(recipient, &arguments.only, key.as_ref(), &note).await?;
         report(recipient, "lifted", &done, arguments.json);
-        let is_wanted = |standing: &&ActiveReason| {
-            arguments.only.is_empty() || arguments.only.iter().any(|only| only.as_str() == standing.reason)
+        let is_wanted = |active: &&ActiveReason| {
+            arguments.only.is_empty() || arguments.only.iter().any(|only| only.as_str() == active.reason)
         };
-        all_lifted &= !done.standing.iter().any(|standing| is_wanted(&standing));
-        let left: Vec<&str> = done.standing.iter().map(|standing| standing.reason.as_str()).collect();
+        all_lifted &= !done.active.iter().any(|active| is_wanted(&active));
+        let left: Vec<&str> = done.active.iter().map(|active| active.reason.as_str()).collect();
         if !left.is_empty() && !arguments.json {
             println!("  still active: {}", left.join(", "));
         }

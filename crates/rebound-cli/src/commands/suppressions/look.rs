@@ -62,10 +62,10 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
                 continue;
             }
             let recipient = item.get("recipient").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
-            let standing = SuppressionItem::from_item(item).active_reasons(now);
-            let wanted = |reason: &Reason| standing.iter().any(|standing| standing.reason == reason.as_str());
-            if !standing.is_empty() && arguments.reason.as_ref().is_none_or(wanted) {
-                found.push((recipient, standing));
+            let active = SuppressionItem::from_item(item).active_reasons(now);
+            let wanted = |reason: &Reason| active.iter().any(|active| active.reason == reason.as_str());
+            if !active.is_empty() && arguments.reason.as_ref().is_none_or(wanted) {
+                found.push((recipient, active));
             }
         }
         Ok::<(), CallError>(())
@@ -74,8 +74,8 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
     progress.finish_and_clear();
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
     if arguments.json {
-        for (recipient, standing) in &found {
-            println!("{}", json!({ "recipient": recipient, "reasons": standing }));
+        for (recipient, active) in &found {
+            println!("{}", json!({ "recipient": recipient, "reasons": active }));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -86,8 +86,8 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
 }
 
 fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
-    let rows = found.iter().map(|(recipient, standing)| {
-        [sanitize(recipient), standing.iter().map(reason_line).collect::<Vec<_>>().join("\n")]
+    let rows = found.iter().map(|(recipient, active)| {
+        [sanitize(recipient), active.iter().map(reason_line).collect::<Vec<_>>().join("\n")]
     });
     Table::new([Column::text("suppressed address"), Column::text("reasons")]).with(rows)
 }
@@ -132,16 +132,16 @@ fn as_json(
     done: &[AuditEntry],
     now: UnixMillis,
 ) -> serde_json::Value {
-    let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
+    let active = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let record = |(reason, record): (&Reason, &rebound::policy::suppression::ReasonState)| {
         let suppressed = record.suppressed.as_ref();
         let fields = json!({
             "stands": record.suppresses(),
             "at": suppressed.map(|(said, _)| said.at),
             "message_id": suppressed.map(|(said, _)| said.message.as_str()),
-            "email_id": suppressed.and_then(|(_, grounds)| grounds.email_id.as_deref()),
-            "detail": suppressed.and_then(|(_, grounds)| grounds.detail.as_deref()),
-            "until": suppressed.and_then(|(_, grounds)| grounds.until),
+            "email_id": suppressed.and_then(|(_, details)| details.email_id.as_deref()),
+            "detail": suppressed.and_then(|(_, details)| details.detail.as_deref()),
+            "until": suppressed.and_then(|(_, details)| details.until),
             "lifted_at": record.lifted.as_ref().map(|said| said.at),
             "lifted_by": record.lifted.as_ref().map(|said| said.message.as_str()),
         });
@@ -163,10 +163,10 @@ fn as_json(
         stored.into_iter().flat_map(|stored| stored.suppression.records.iter()).map(record).collect();
     json!({
         "recipient": recipient,
-        "may_send": standing.is_empty() && !is_forgotten,
+        "may_send": active.is_empty() && !is_forgotten,
         "may_send_transactional": may_send_transactional(stored, is_forgotten, now),
         "forgotten": is_forgotten,
-        "reasons": standing,
+        "reasons": active,
         "records": records,
         "topics": topics,
         "audit": done,
@@ -185,8 +185,8 @@ fn print(
     done: &[AuditEntry],
     now: UnixMillis,
 ) {
-    let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
-    let verdict = match (is_forgotten, standing.is_empty()) {
+    let active = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
+    let verdict = match (is_forgotten, active.is_empty()) {
         (true, _) => "is suppressed: it was forgotten on request",
         (false, false) if may_send_transactional(stored, is_forgotten, now) => {
             "is suppressed; transactional email can be sent"
@@ -195,9 +195,9 @@ fn print(
         (false, true) => "can receive email",
     };
     println!("{} {verdict}", sanitize(recipient.as_str()));
-    for standing in &standing {
-        let email = standing.email_id.as_ref().map(|email| format!(" (email {})", sanitize(email))).unwrap_or_default();
-        println!("  {}{email}", reason_line(standing));
+    for active in &active {
+        let email = active.email_id.as_ref().map(|email| format!(" (email {})", sanitize(email))).unwrap_or_default();
+        println!("  {}{email}", reason_line(active));
     }
     let lifted = stored.into_iter().flat_map(|stored| stored.suppression.records.iter());
     for (reason, record) in lifted.filter(|(_, record)| !record.suppresses()) {
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_list_fits_every_width() {
-        let standing = ActiveReason {
+        let active = ActiveReason {
             reason: "hard_bounce".to_owned(),
             at: UnixMillis::parse("2026-11-23T13:05:00Z"),
             until: UnixMillis::parse("2026-12-23T13:05:00Z"),
@@ -234,7 +234,7 @@ mod tests {
             detail: Some("smtp; 550 5.1.1 The email account that you tried to reach does not exist".to_owned()),
         };
         let long = format!("{}@{}.example.com", "somebody.with.a.long.name".repeat(2), "sub.domain.".repeat(6));
-        let found = [("ann@example.com".to_owned(), vec![standing.clone(), standing.clone()]), (long, vec![standing])];
+        let found = [("ann@example.com".to_owned(), vec![active.clone(), active.clone()]), (long, vec![active])];
         assert_eq!(table(&found).faults(), Vec::<String>::new());
     }
 }

@@ -298,9 +298,9 @@ pub fn changes(list: Vec<ResendSuppression>, now: UnixMillis) -> Vec<ListEntry> 
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
         let message = MessageId::from_verified(format!("resend-{id}"));
-        let grounds = ReasonDetail { email_id: entry.source_id, detail: entry.origin, until: None };
+        let details = ReasonDetail { email_id: entry.source_id, detail: entry.origin, until: None };
         let change =
-            SuppressionChange { reason: Reason::Provider, at, message, effect: ChangeEffect::Suppress(grounds) };
+            SuppressionChange { reason: Reason::Provider, at, message, effect: ChangeEffect::Suppress(details) };
         ListEntry { recipient: entry.recipient, changes: vec![change.into()] }
     };
     list.into_iter().map(change).collect()

@@ -127,9 +127,9 @@ impl ListRow {
         let mut changes = Vec::new();
         if at.is_some() || lifted_at.is_none() {
             let at = at.unwrap_or(now);
-            let grounds = ReasonDetail { email_id: self.email_id, detail: self.detail.or(said), until };
+            let details = ReasonDetail { email_id: self.email_id, detail: self.detail.or(said), until };
             let message = message(self.message_id, reason.as_str(), at);
-            let effect = ChangeEffect::Suppress(grounds);
+            let effect = ChangeEffect::Suppress(details);
             changes.push(SuppressionChange { reason, at, message, effect }.into());
         }
         if let Some(at) = lifted_at {

@@ -47,12 +47,12 @@ fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> ListRow {
     let time = |at: UnixMillis| Some(at.to_text());
     let mut entry =
         ListRow { recipient: recipient.to_owned(), reason: Some(reason.as_str().to_owned()), ..ListRow::default() };
-    if let Some((said, grounds)) = &record.suppressed {
+    if let Some((said, details)) = &record.suppressed {
         entry.at = time(said.at);
         entry.message_id = Some(said.message.as_str().to_owned());
-        entry.until = grounds.until.and_then(time);
-        entry.detail.clone_from(&grounds.detail);
-        entry.email_id.clone_from(&grounds.email_id);
+        entry.until = details.until.and_then(time);
+        entry.detail.clone_from(&details.detail);
+        entry.email_id.clone_from(&details.email_id);
     }
     if let Some(lifted) = &record.lifted {
         entry.lifted_at = time(lifted.at);
@@ -166,18 +166,18 @@ mod tests {
 
     fn some_change() -> impl Strategy<Value = SuppressionChange> {
         let reason = proptest::sample::select(Reason::ALL.to_vec());
-        let grounds = (
+        let details = (
             proptest::option::of(TEXT),
             proptest::option::of(TEXT),
             proptest::option::of(1_700_000_000_000_i64..1_900_000_000_000),
         );
-        (reason, 1_i64..1_900_000_000_000, TEXT, grounds, any::<bool>()).prop_map(
+        (reason, 1_i64..1_900_000_000_000, TEXT, details, any::<bool>()).prop_map(
             |(reason, at, message, (detail, email_id, until), lifts)| {
                 // A text with nothing in it is none, and an id is never without a character that can be seen.
                 let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-                let grounds =
+                let details =
                     ReasonDetail { email_id: some(email_id), detail: some(detail), until: until.map(UnixMillis) };
-                let effect = if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(grounds) };
+                let effect = if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(details) };
                 SuppressionChange {
                     reason,
                     at: UnixMillis(at),
@@ -257,9 +257,9 @@ mod tests {
         fn a_csv_loses_no_text_that_fits_on_a_line(detail in "[ -~é]{1,30}") {
             prop_assume!(!detail.trim().is_empty());
             let ann = Recipient::parse("ann@example.com").unwrap();
-            let grounds = ReasonDetail { email_id: None, detail: Some(detail), until: None };
+            let details = ReasonDetail { email_id: None, detail: Some(detail), until: None };
             let message = MessageId::from_verified("m1".to_owned());
-            let change = SuppressionChange { reason: Reason::Complaint, at: UnixMillis(1), message, effect: ChangeEffect::Suppress(grounds) };
+            let change = SuppressionChange { reason: Reason::Complaint, at: UnixMillis(1), message, effect: ChangeEffect::Suppress(details) };
             let list = BTreeMap::from([(ann, SuppressionItem::default().merged(&[change]).unwrap())]);
             let (again, _) = imported(&exported(&list, Format::Csv).0);
             prop_assert_eq!(contents(&again), contents(&list));

@@ -46,13 +46,13 @@ pub struct ListChange {
     /// The result.
     pub outcome: ChangeResult,
     /// The reasons that are active now, as they were written.
-    pub standing: Vec<ActiveReason>,
+    pub active: Vec<ActiveReason>,
 }
 
 impl ListChange {
     /// Returns true if no email may be sent to the address now.
     pub fn is_suppressed(&self) -> bool {
-        self.outcome == ChangeResult::Forgotten || !self.standing.is_empty()
+        self.outcome == ChangeResult::Forgotten || !self.active.is_empty()
     }
 }
 
@@ -98,15 +98,15 @@ impl List {
         note: &AuditNote,
     ) -> Result<ListChange, CallError> {
         if self.find(recipient, key).await?.1 {
-            return Ok(ListChange { outcome: ChangeResult::Forgotten, standing: Vec::new() });
+            return Ok(ListChange { outcome: ChangeResult::Forgotten, active: Vec::new() });
         }
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
         let suppress = |stored: &SuppressionItem| {
             let suppression = &stored.suppression;
-            let stands = suppression.records.get(&reason).is_some_and(ReasonState::is_permanent);
-            let grounds = ReasonDetail { email_id: None, detail: detail.clone(), until: None };
+            let is_active = suppression.records.get(&reason).is_some_and(ReasonState::is_permanent);
+            let details = ReasonDetail { email_id: None, detail: detail.clone(), until: None };
             let at = suppression.time_by_hand(reason, note.at);
-            if stands { Vec::new() } else { vec![change(reason, at, ChangeEffect::Suppress(grounds))] }
+            if is_active { Vec::new() } else { vec![change(reason, at, ChangeEffect::Suppress(details))] }
         };
         self.change(recipient, "added", key, suppress, note).await
     }
@@ -158,7 +158,7 @@ impl List {
             MergeResult::Unchanged(stored) => (ChangeResult::Unchanged, stored),
             MergeResult::Forgotten(stored) => (ChangeResult::Forgotten, stored),
         };
-        Ok(ListChange { outcome, standing: stored.active_reasons(note.at) })
+        Ok(ListChange { outcome, active: stored.active_reasons(note.at) })
     }
 }
 

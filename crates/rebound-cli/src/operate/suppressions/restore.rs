@@ -89,8 +89,8 @@ impl List {
 fn suppression(lift: &Lift, stored: &SuppressionItem, now: UnixMillis) -> Option<SuppressionChange> {
     let records = &stored.suppression.records;
     let record = records.get(&lift.reason).filter(|_| lift.holds(stored))?;
-    let (_, grounds) = record.suppressed.as_ref()?;
-    if grounds.until.is_some_and(|until| until <= now) {
+    let (_, details) = record.suppressed.as_ref()?;
+    if details.until.is_some_and(|until| until <= now) {
         return None;
     }
     let reason = if lift.reason == Reason::Unsubscribed { Reason::OptedOut } else { lift.reason };
@@ -103,5 +103,5 @@ fn suppression(lift: &Lift, stored: &SuppressionItem, now: UnixMillis) -> Option
         }
     }
     let at = stored.suppression.time_by_hand(reason, now);
-    Some(change(reason, at, ChangeEffect::Suppress(grounds.clone())))
+    Some(change(reason, at, ChangeEffect::Suppress(details.clone())))
 }

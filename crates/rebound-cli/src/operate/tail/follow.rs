@@ -70,7 +70,7 @@ impl Followed {
         let fresh = FollowedCampaign { last_webhook: now, counted: None, brake: None };
         self.campaigns.entry(campaign.clone()).or_insert(fresh).last_webhook = now;
         while self.campaigns.len() > MAX_FOLLOWED {
-            let oldest = self.campaigns.iter().min_by_key(|(_, standing)| standing.last_webhook);
+            let oldest = self.campaigns.iter().min_by_key(|(_, followed)| followed.last_webhook);
             let Some(oldest) = oldest.map(|(campaign, _)| campaign.clone()) else { break };
             self.campaigns.remove(&oldest);
         }
@@ -107,19 +107,19 @@ impl Followed {
         }
         let mut entries = Vec::new();
         let since = now.minus(days(WINDOW_DAYS));
-        for (campaign, standing) in &mut self.campaigns {
+        for (campaign, followed) in &mut self.campaigns {
             let table = target.table("CAMPAIGNS_TABLE");
             let Some(known) = campaigns::load_campaign(&list.calls, table, campaign, since).await? else { continue };
             let total = known.total();
-            if let Some((text, fields)) = counted(standing.counted.as_ref(), &total) {
+            if let Some((text, fields)) = counted(followed.counted.as_ref(), &total) {
                 entries.push((made("counted", campaign.as_str(), now, text, fields), Some(campaign.clone())));
             }
-            standing.counted = Some(total);
+            followed.counted = Some(total);
             let brake = known.state.map(|state| state.brake);
-            if let Some((text, fields)) = brake.as_ref().and_then(|brake| changed(standing.brake.as_ref(), brake)) {
+            if let Some((text, fields)) = brake.as_ref().and_then(|brake| changed(followed.brake.as_ref(), brake)) {
                 entries.push((made("brake", campaign.as_str(), now, text, fields), Some(campaign.clone())));
             }
-            standing.brake = brake;
+            followed.brake = brake;
         }
         for (recipient, bounced) in &mut self.bounced {
             let suppressed = suppressed(list, recipient, now).await?.map(|(_, until)| until);
@@ -136,7 +136,7 @@ impl Followed {
             }
         }
         let is_fresh = |at: UnixMillis| now.0 - at.0 < FOLLOWED_FOR.as_millis() as i64;
-        self.campaigns.retain(|_, standing| is_fresh(standing.last_webhook));
+        self.campaigns.retain(|_, followed| is_fresh(followed.last_webhook));
         self.bounced.retain(|_, bounced| is_fresh(bounced.last_webhook));
         self.next = Instant::now() + self.pause;
         Ok(entries)
@@ -158,9 +158,9 @@ async fn suppressed(
     now: UnixMillis,
 ) -> Result<Option<(Option<String>, Until)>, TailError> {
     let table = Suppressions::new(list.calls.clone(), &list.suppressions);
-    let standing = table.find(recipient.as_str()).await?.map(|stored| stored.active_reasons(now)).unwrap_or_default();
-    let of_bounces = standing.into_iter().find(|standing| standing.reason == Reason::SoftBounce.as_str());
-    Ok(of_bounces.map(|standing| (standing.email_id, standing.until)))
+    let active = table.find(recipient.as_str()).await?.map(|stored| stored.active_reasons(now)).unwrap_or_default();
+    let of_bounces = active.into_iter().find(|active| active.reason == Reason::SoftBounce.as_str());
+    Ok(of_bounces.map(|active| (active.email_id, active.until)))
 }
 
 /// The counters as text, with their increases. Returns `None` if nothing has changed.
@@ -233,6 +233,6 @@ mod tests {
             followed.campaign(&Campaign::new(&format!("c{number}")).unwrap(), UnixMillis(number));
         }
         assert_eq!(followed.campaigns.len(), MAX_FOLLOWED);
-        assert!(followed.campaigns.values().all(|standing| standing.last_webhook.0 >= 10));
+        assert!(followed.campaigns.values().all(|followed| followed.last_webhook.0 >= 10));
     }
 }

@@ -6,7 +6,7 @@ use rebound_cli::operate::suppressions::import::{ParsedList, read};
 use serde_json::json;
 
 use super::{command, rebound};
-use crate::support::{ReceiveHarness, complaint, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, signed};
 
 const LISTS: &str = include_str!("../../../../../tests/lists.txt");
 
@@ -149,7 +149,7 @@ async fn a_row_without_an_address_is_named_and_is_a_no() {
     let said = command(service.aws.variables(), &["check", "--file", "-"], &many).await;
     assert!(said.code == 1 && said.stdout.contains("no  line 61"), "{}", said.stdout);
     assert!(!said.stdout.contains("r5@example.com"), "of many, those that are no");
-    assert_eq!(service.reasons().await, standing(&[]));
+    assert_eq!(service.reasons().await, active_reasons(&[]));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use super::{command, rebound};
-use crate::support::{ReceiveHarness, complaint, event, signed, standing};
+use crate::support::{ReceiveHarness, active_reasons, complaint, event, signed};
 
 #[tokio::test]
 async fn a_lift_by_hand_survives_late_events_but_not_new_ones() {
@@ -16,24 +16,28 @@ async fn a_lift_by_hand_survives_late_events_but_not_new_ones() {
         (said.code, said.json()),
         (0, json!({ "recipient": "ann@example.com", "outcome": "lifted", "reasons": ["complaint"] }))
     );
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &[])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &[])]));
     assert_eq!(rebound(&service.aws, &["check", "ann@example.com"]).await.code, 0);
 
     let late = json!({ "email_id": "e0", "to": ["ann@example.com"] });
     service.accepts(&signed(event("email.complained", late)), "handled").await;
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &[])]), "an older complaint, arriving late");
+    assert_eq!(
+        service.reasons().await,
+        active_reasons(&[("ann@example.com", &[])]),
+        "an older complaint, arriving late"
+    );
     let again = rebound(&service.aws, &remove).await.json();
     assert_eq!(again["outcome"], "unchanged");
 
     let new = json!({ "type": "email.complained", "created_at": "2099-01-01T00:00:00Z", "data": { "email_id": "e2", "to": ["ann@example.com"] } });
     service.accepts(&signed(new.to_string().into_bytes()), "handled").await;
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["complaint"])]));
     assert_eq!(
         rebound(&service.aws, &remove).await.json()["outcome"],
         "lifted",
         "though it claims to be of the future"
     );
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &[])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &[])]));
 
     let shown = rebound(&service.aws, &["suppressions", "show", "ann@example.com", "--json"]).await.json();
     let audit = shown["audit"].as_array().unwrap();
@@ -49,11 +53,11 @@ async fn an_address_is_added_once_and_only_named_reasons_are_lifted() {
     assert_eq!(rebound(&service.aws, &add).await.json()["outcome"], "unchanged");
     let opted = ["suppressions", "add", "bob@example.com", "--as", "opted_out", "--reason", "wrote to us"];
     assert_eq!(rebound(&service.aws, &opted).await.code, 0);
-    assert_eq!(service.reasons().await, standing(&[("bob@example.com", &["opted_out", "manual"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("bob@example.com", &["opted_out", "manual"])]));
     let only = ["suppressions", "remove", "bob@example.com", "--only", "manual", "--reason", "came back"];
     let said = rebound(&service.aws, &only).await;
     assert!(said.stdout.contains("still active: opted_out"), "{}", said.stdout);
-    assert_eq!(service.reasons().await, standing(&[("bob@example.com", &["opted_out"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("bob@example.com", &["opted_out"])]));
     let rows = service.rows().await;
     let notes: Vec<&str> = rows.iter().map(|row| row["action"].as_s().unwrap().as_str()).collect();
     assert_eq!(notes.len(), 3, "one for each change, none for what changed nothing: {notes:?}");
@@ -101,7 +105,7 @@ async fn invalid_lines_are_named_and_the_others_are_imported() {
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 1);
     assert!(said.stdout.contains("line 3:") && said.stdout.contains("line 4:"), "{}", said.stdout);
-    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["manual"])]));
+    assert_eq!(service.reasons().await, active_reasons(&[("ann@example.com", &["manual"])]));
     let listed = rebound(&service.aws, &["suppressions", "list", "--json"]).await.lines();
     assert_eq!((listed.len(), &listed[0]["recipient"]), (1, &json!("ann@example.com")));
 }

@@ -21,8 +21,8 @@ fn read_at_now(bytes: &[u8]) -> ParsedList {
 fn entries(read: &ParsedList) -> Vec<(String, &'static str, String, String)> {
     let told = |entry: &crate::operate::suppressions::entry::ListEntry| {
         let change = entry.changes[0].reason().unwrap();
-        let ChangeEffect::Suppress(grounds) = &change.effect else { panic!("{entry:?}") };
-        let detail = grounds.detail.clone().unwrap_or_default();
+        let ChangeEffect::Suppress(details) = &change.effect else { panic!("{entry:?}") };
+        let detail = details.detail.clone().unwrap_or_default();
         (entry.recipient.to_string(), change.reason.as_str(), change.at.to_text(), detail)
     };
     read.entries.iter().map(told).collect()

@@ -150,13 +150,13 @@ pub(super) fn recipient(address: &str) -> Recipient {
 }
 
 pub(super) fn complaint(detail: &str, at: i64) -> SuppressionChange {
-    let grounds = ReasonDetail { email_id: None, detail: Some(detail.to_owned()), until: None };
+    let details = ReasonDetail { email_id: None, detail: Some(detail.to_owned()), until: None };
     let message = MessageId::from_verified(format!("msg_{at}"));
     SuppressionChange {
         reason: Reason::Complaint,
         at: UnixMillis(at),
         message,
-        effect: ChangeEffect::Suppress(grounds),
+        effect: ChangeEffect::Suppress(details),
     }
 }
 
@@ -201,14 +201,14 @@ async fn concurrent_writes_are_kept_without_the_address() {
     assert_eq!(StoredDecision::from_item(&row), Some(expected), "{row:#?}");
     assert_eq!((&row["message_id"], &row["claimed_at"]), (&text("m1"), &AttributeValue::N("1".to_owned())));
     assert_eq!(row["list"], AttributeValue::L(vec![text("forgotten"), AttributeValue::Bool(true)]));
-    let stands = list.find("carl@example.com").await.unwrap().unwrap();
+    let item = list.find("carl@example.com").await.unwrap().unwrap();
     let version = |seen: &SeenVersion| match seen {
         SeenVersion::Version(version) => version.as_n().unwrap().parse::<i64>().unwrap(),
         unversioned => panic!("{unversioned:?}"),
     };
-    assert_eq!(version(&stands.seen), version(&put) + 2, "put, merged, and cut");
-    let standing = &stands.active_reasons(UnixMillis(5))[0];
-    assert_eq!((standing.at, standing.detail.as_deref()), (Some(UnixMillis(2)), Some("again with forgotten")));
+    assert_eq!(version(&item.seen), version(&put) + 2, "put, merged, and cut");
+    let active = &item.active_reasons(UnixMillis(5))[0];
+    assert_eq!((active.at, active.detail.as_deref()), (Some(UnixMillis(2)), Some("again with forgotten")));
     scene.no_row_has_the_address().await;
     assert_eq!((of_events, of_the_list), (2, 1));
     let cut = |table: &str| EraseCounts { read: 0, ..report[table] };
