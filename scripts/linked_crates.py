@@ -6,7 +6,8 @@ them needs, and what never makes an instruction. So the functions are built as t
 disassembled: of each instruction that is left, inlined or not, the table says from which file it is, and the file's path
 names the crate and its version. Rust's own standard library is not counted, nor is what is data alone.
 
-With `--check` nothing is built: it fails if the list is of another set of crates than `cargo tree` names today.
+With `--check` nothing is built: it fails if the list is of other functions than there are, or of another set of crates
+than `cargo tree` names today.
 """
 
 import json
@@ -21,6 +22,7 @@ LIST = ROOT / "docs" / "dependencies.md"
 SOURCE = re.compile(rb"/.*/registry/src/[^/]+/([A-Za-z0-9_-]+?)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)/")
 PACKAGE = re.compile(r"^(\S+) v(\d\S*)( \(proc-macro\))?")
 ROW = re.compile(r"^\| `([^` ]+)` \| (\d+\.\d[^ |]*) \|", re.MULTILINE)
+FUNCTION_ROW = re.compile(r"^\| `([^` ]+)` \| \d+ \|$", re.MULTILINE)
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 
@@ -97,9 +99,13 @@ def written(programs):
 
 
 def check():
-    """Fails if the list is of other crates than `cargo tree` names."""
+    """Fails if the list is of other functions than there are, or of other crates than `cargo tree` names."""
+    text = LIST.read_text()
+    missing = sorted({path.stem for path in (ROOT / "src" / "bin").glob("*.rs")} ^ set(FUNCTION_ROW.findall(text)))
+    if missing:
+        sys.exit(f"{LIST.relative_to(ROOT)} is out of date, run `make deps`: {', '.join(missing)}")
     macros, others = named()
-    listed = set(ROW.findall(LIST.read_text()))
+    listed = set(ROW.findall(text))
     wrong = sorted(listed ^ (macros | others))
     if wrong:
         changed = ", ".join(f"{name} {version}" for name, version in wrong)

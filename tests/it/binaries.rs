@@ -23,7 +23,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let api = runtime_api("receive").await.unwrap();
     let mut receive = program(env!("CARGO_BIN_EXE_receive"));
     let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
 
     // Not a random id: it could contain by chance a text that must not be logged.
     let message = SignedMessage::new("msg_0001", now(), complaint("ann@example.com", "email-0001"), &secret());
@@ -62,7 +62,7 @@ async fn the_consent_binary_opts_out_and_logs_nobody() {
     let mut function = program(env!("CARGO_BIN_EXE_consent"));
     function.envs(aws.variables()).envs(api.variables()).env("CONSENT_KEY", consent::KEY).stdout(Stdio::piped());
     let mut function = function.spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
 
     let token = consent::token(consent::KEY, "u", "ann@example.com", consent::EMAIL_ID);
     for (method, path, status) in [
@@ -102,7 +102,7 @@ async fn the_act_binary_sends_a_follow_up_and_logs_nobody() {
     function.env("CONSENT_URL", "https://mail.example.com").env("CONSENT_KEY", consent::KEY);
     function.env("RESEND_BASE_URL", stage.resend.url()).env("RESEND_API_KEY", act::KEY);
     let mut function = function.spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
 
     for sent in [1, 0] {
         let answer = api.invoke(include_str!("../../events/act/tick.json").to_owned()).await.unwrap().unwrap();
@@ -140,7 +140,7 @@ async fn the_receive_binary_opens_tls_in_init_and_keeps_it() {
             receive.env("SSL_CERT_FILE", &authority);
         }
         let child = receive.spawn().unwrap();
-        tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
         (api, child)
     };
     let post = async |api: &RuntimeApi| {

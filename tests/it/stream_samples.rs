@@ -136,7 +136,7 @@ async fn the_protect_binary_works_and_logs_nothing_personal() {
     let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
     protect.envs(aws.variables()).envs(api.variables()).env("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
     let mut protect = protect.stdout(Stdio::piped()).spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
     let in_init: Vec<String> = faults.calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(in_init, ["GetItem"], "the connection is open before the first event comes");
 

@@ -168,13 +168,13 @@ pub(crate) fn active_reasons(expected: &[(&str, &[&'static str])]) -> BTreeMap<S
 
 /// Waits until `condition` holds, for at most ten seconds.
 pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{what}: not within ten seconds");
+    panic!("{what}: not within a minute");
 }
 
 /// A line of a function's log, in the form that Lambda needs to find its level

@@ -39,7 +39,7 @@ async fn the_engage_binary_works_and_logs_nothing_personal() {
     let mut engage = program(env!("CARGO_BIN_EXE_engage"));
     engage.envs(aws.variables()).envs(api.variables()).env("ANTHROPIC_BASE_URL", claude.url());
     let mut engage = engage.stdout(Stdio::piped()).spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), api.first_poll()).await.unwrap();
 
     for _ in 0..2 {
         let answer = api.invoke(samples::invocation("engage", "batch").unwrap()).await.unwrap().unwrap();

@@ -120,7 +120,7 @@ async fn kill_after_applies_the_call_and_signals_the_kill() {
         });
         // Twice: for a task that waited before, and for one that comes later.
         for _ in 0..2 {
-            tokio::time::timeout(Duration::from_secs(10), aws.faults.killed()).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(60), aws.faults.killed()).await.unwrap();
         }
         assert!(!task.is_finished());
         task.abort();

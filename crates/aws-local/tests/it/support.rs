@@ -61,11 +61,11 @@ pub(crate) fn dynamodb(url: String) -> aws_sdk_dynamodb::Client {
 
 /// Waits until `condition` holds, for at most ten seconds.
 pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{what}: not within ten seconds");
+    panic!("{what}: not within a minute");
 }

@@ -110,7 +110,7 @@ async fn one_key_stays_in_order_and_other_keys_are_concurrent() {
 async fn a_batch_is_sent_when_it_is_full_or_its_window_is_over() {
     let stage = FeederEngine::new().await;
     let recorder = Recorder::content();
-    let window = Duration::from_millis(1_500);
+    let window = Duration::from_secs(4);
     let mapping = Mapping { window, ..bulk(5).remove(0) };
     stage.deliveries("an-email", 0..7).await;
     let begun = Instant::now();
@@ -126,6 +126,7 @@ async fn a_batch_is_sent_when_it_is_full_or_its_window_is_over() {
 
     let shorter = Recorder::content();
     let options = FeederOptions { longest_window: Some(Duration::from_millis(10)), ..one_shard() };
+    let (window, mapping) = (Duration::from_secs(60), Mapping { window: Duration::from_secs(60), ..mapping });
     let begun = Instant::now();
     stage.feed(vec![mapping], options, &shorter).await.idle().await;
     assert_eq!(shorter.rows().len(), 7);

@@ -1,28 +1,16 @@
-//! More plausible mistakes: each answer says what happened and what to do, within two seconds.
+//! More plausible mistakes: each answer says what happened and what to do, and no command tries again for long.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use rebound::time::{UnixMillis, hours};
 
 use super::connect::World;
-use super::{CommandOutput, Dev, command};
+use super::{Dev, at_once};
 use crate::support::{ReceiveHarness, complaint, signed};
-
-/// The longest that an answer may take.
-const SOON: Duration = Duration::from_secs(2);
-
-/// Runs it, and holds it to its time.
-async fn soon(variables: &BTreeMap<String, String>, arguments: &[&str]) -> CommandOutput {
-    let began = Instant::now();
-    let said = command(variables, arguments, "").await;
-    assert!(began.elapsed() < SOON, "{arguments:?} took {:?}", began.elapsed());
-    said
-}
 
 /// It is refused, and standard error has all of these words.
 async fn is_refused(variables: &BTreeMap<String, String>, arguments: &[&str], words: &[&str]) {
-    let said = soon(variables, arguments).await;
+    let said = at_once(variables, arguments).await;
     assert!(said.code == 2 && said.stdout.is_empty(), "{arguments:?}: {said:?}");
     for word in words {
         assert!(said.stderr.contains(word), "{arguments:?} does not say {word:?}: {said:?}");
@@ -56,7 +44,7 @@ async fn a_port_in_use_is_said_with_the_option_that_chooses_another() {
         let [listen, dynamodb, consent] = ["--listen", "--dynamodb", "--consent"]
             .map(|flag| format!("{flag}={}", if flag == option { taken.as_str() } else { any }));
         let arguments = ["dev", &listen, &dynamodb, &consent, "--env-file", &file];
-        let said = soon(&BTreeMap::new(), &arguments).await;
+        let said = at_once(&BTreeMap::new(), &arguments).await;
         assert!(said.code == 2 && said.stderr.contains(&format!("something listens on {taken} already")), "{said:?}");
         assert!(said.stderr.contains(&format!("another address with {option}")), "{said:?}");
     }
@@ -96,7 +84,7 @@ async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
     let service = ReceiveHarness::start().await;
     let variables = service.aws.variables();
     let add = ["suppressions", "add", "ann@example.com", "Ann <ANN@example.com>", "--reason", "asked", "--json"];
-    let said = soon(variables, &add).await;
+    let said = at_once(variables, &add).await;
     assert_eq!((said.code, said.lines().len(), &said.lines()[0]["outcome"]), (0, 1, &"added".into()), "{said:?}");
     assert!(said.stderr.contains("ann@example.com is named more than once, and used once"), "{said:?}");
     let several = "bob@example.com, cleo@example.com";
@@ -104,7 +92,7 @@ async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
     is_refused(variables, &["suppressions", "add", several, "--reason", "asked"], &words).await;
     is_refused(variables, &["forget", several, "--reason", "asked", "--yes"], &words).await;
     is_refused(variables, &["timeline", "--address", several], &words).await;
-    let said = soon(variables, &["check", several]).await;
+    let said = at_once(variables, &["check", several]).await;
     assert!(said.code == 1 && said.stdout.contains("several addresses"), "{said:?}");
 }
 
@@ -112,7 +100,7 @@ async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
 async fn a_kind_of_reason_given_as_the_text_is_pointed_out() {
     let service = ReceiveHarness::start().await;
     let add = ["suppressions", "add", "ann@example.com", "--reason", "complaint"];
-    let said = soon(service.aws.variables(), &add).await;
+    let said = at_once(service.aws.variables(), &add).await;
     assert!(said.code == 0 && said.stdout.contains("added manual"), "{said:?}");
     assert!(said.stderr.contains("the kind of reason is --as complaint"), "{said:?}");
 }
@@ -120,7 +108,7 @@ async fn a_kind_of_reason_given_as_the_text_is_pointed_out() {
 #[tokio::test]
 async fn a_campaign_that_nobody_counted_is_no_silent_yes() {
     let service = ReceiveHarness::start().await;
-    let said = soon(service.aws.variables(), &["check", "ann@example.com", "--campaign", "sprng-sale"]).await;
+    let said = at_once(service.aws.variables(), &["check", "ann@example.com", "--campaign", "sprng-sale"]).await;
     assert_eq!(said.code, 0, "an unknown campaign has no sending limit: {said:?}");
     assert!(said.stderr.contains("a campaign sprng-sale yet"), "{said:?}");
     assert!(said.stderr.contains("`rebound campaigns` lists"), "{said:?}");
@@ -136,13 +124,13 @@ async fn an_unknown_id_is_named_and_a_webhook_id_is_recognized() {
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 200);
     let variables = service.aws.variables();
     for (id, hint) in [("e2", "is it the email id from Resend?"), ("msg_2x", "the id of a webhook")] {
-        let said = soon(variables, &["replay", id]).await;
+        let said = at_once(variables, &["replay", id]).await;
         assert!(said.code == 1 && said.stderr.contains(&format!("no event of {id} is stored")), "{said:?}");
         assert!(said.stderr.contains(hint) && said.stdout.is_empty(), "{said:?}");
     }
-    let said = soon(variables, &["replay", "e1", "e2", "--dry-run"]).await;
+    let said = at_once(variables, &["replay", "e1", "e2", "--dry-run"]).await;
     assert!(said.code == 0 && said.stdout.contains('1') && said.stderr.contains("of e2"), "{said:?}");
-    let said = soon(variables, &["timeline", "msg_2x"]).await;
+    let said = at_once(variables, &["timeline", "msg_2x"]).await;
     assert!(said.code == 1 && said.stdout.contains("as email_id"), "{said:?}");
 }
 
@@ -153,11 +141,11 @@ async fn an_export_that_fails_leaves_the_last_one_as_it_was() {
     let file = folder.path().join("list.csv");
     std::fs::write(&file, "of last week\n").unwrap();
     let add = ["suppressions", "add", "ann@example.com", "--reason", "asked"];
-    assert_eq!(soon(service.aws.variables(), &add).await.code, 0);
+    assert_eq!(at_once(service.aws.variables(), &add).await.code, 0);
     let output = file.display().to_string();
     let mut elsewhere = service.aws.variables().clone();
     elsewhere.insert("SUPPRESSIONS_TABLE".to_owned(), "of-another".to_owned());
-    let said = soon(&elsewhere, &["suppressions", "export", "--output", &output]).await;
+    let said = at_once(&elsewhere, &["suppressions", "export", "--output", &output]).await;
     assert!(said.code == 2 && said.stderr.contains("ResourceNotFound"), "{said:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "of last week\n");
     let nowhere = folder.path().join("of/list.csv").display().to_string();
@@ -165,7 +153,7 @@ async fn an_export_that_fails_leaves_the_last_one_as_it_was() {
     is_refused(service.aws.variables(), &["suppressions", "export", "--output", &nowhere], &words).await;
     let here = folder.path().display().to_string();
     is_refused(service.aws.variables(), &["suppressions", "export", "--output", &here], &["is a folder"]).await;
-    let said = soon(service.aws.variables(), &["suppressions", "export", "--output", &output]).await;
+    let said = at_once(service.aws.variables(), &["suppressions", "export", "--output", &output]).await;
     assert!(said.code == 0 && std::fs::read_to_string(&file).unwrap().starts_with("\"recipient\","), "{said:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
@@ -208,7 +196,7 @@ async fn a_sample_that_is_not_taken_says_what_to_do() {
         (&other, &url, "RESEND_WEBHOOK_SECRET in this shell is not the function's"),
         (&none, &dynamodb, "that is not Rebound"),
     ] {
-        let said = soon(variables, &["sample", "email.bounced", "--post", url]).await;
+        let said = at_once(variables, &["sample", "email.bounced", "--post", url]).await;
         assert!(said.code == 1 && said.stderr.contains(says), "{said:?}");
     }
     let secure = url.replace("http:", "https:");

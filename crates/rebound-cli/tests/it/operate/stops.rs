@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_local::function_url;
 use aws_local::server::Server;
@@ -12,23 +13,20 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::connect::World;
-use super::{CommandOutput, Dev, command};
+use super::{Dev, PATIENCE, at_once, command};
 use crate::support::{ReceiveHarness, any_port, complaint, signed};
 
-/// Starts a server that gives this response to every request.
-async fn always(status: u16, body: &'static str) -> Server {
+/// Starts a server that gives this response to every request. Returns it and the number of requests so far.
+async fn always(status: u16, body: &'static str) -> (Server, Arc<AtomicUsize>) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
     let invoke: aws_local::feeder::Invoke = Arc::new(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
         Box::pin(
             async move { Ok(json!({ "statusCode": status, "headers": {}, "body": body, "isBase64Encoded": false })) },
         )
     });
-    function_url::serve(any_port(), invoke).await.unwrap()
-}
-
-/// Runs it and says how long it took.
-async fn timed(variables: &BTreeMap<String, String>, arguments: &[&str]) -> (CommandOutput, Duration) {
-    let began = Instant::now();
-    (command(variables, arguments, "").await, began.elapsed())
+    (function_url::serve(any_port(), invoke).await.unwrap(), requests)
 }
 
 fn local(dev: &Dev) -> String {
@@ -51,11 +49,13 @@ async fn simulate_stops_at_the_first_answer_that_explains_itself() {
         (401, r#"{"error":"stale: correctly signed, but 4000 s ago"}"#, "the clock of this machine"),
         (503, r#"{"error":"the signing secret is not set yet; put it there"}"#, "run `rebound connect`"),
     ] {
-        let server = always(status, body).await;
+        let (server, requests) = always(status, body).await;
         let url = format!("{}/", server.url());
-        let (said, took) = timed(&none, &["simulate", &url, "--emails", "500", "--no-verify"]).await;
+        let said = at_once(&none, &["simulate", &url, "--emails", "500", "--no-verify"]).await;
         assert!(said.code == 2 && said.stderr.contains(says) && said.stderr.contains("Nothing was taken"), "{said:?}");
-        assert!(took < Duration::from_secs(2), "{status} took {took:?}");
+        // Of thousands; some were under way beside the first one.
+        let requests = requests.load(Ordering::SeqCst);
+        assert!(requests < 100, "{status}: {requests} requests");
     }
 }
 
@@ -63,9 +63,9 @@ async fn simulate_stops_at_the_first_answer_that_explains_itself() {
 async fn simulate_says_immediately_that_nothing_listens() {
     let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned())]);
     for (url, hint) in [("http://127.0.0.1:9/", "`rebound dev`"), ("https://nowhere.invalid/", "WebhookUrl")] {
-        let (said, took) = timed(&variables, &["simulate", url]).await;
+        let said = at_once(&variables, &["simulate", url]).await;
         assert!(said.code == 2 && said.stderr.contains(&format!("nobody answers at {url}")), "{said:?}");
-        assert!(said.stderr.contains(hint) && took < Duration::from_secs(2), "{took:?} {said:?}");
+        assert!(said.stderr.contains(hint), "{said:?}");
     }
 }
 
@@ -74,13 +74,12 @@ async fn simulate_says_that_the_shells_secret_is_wrong() {
     let dev = Dev::start().await;
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();
     let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), "whsec_YW5vdGhlciBvbmU".to_owned())]);
-    let (said, took) = timed(&variables, &["simulate", &url, &local(&dev)]).await;
+    let said = at_once(&variables, &["simulate", &url, &local(&dev)]).await;
     assert!(said.code == 2 && said.stderr.contains("the function's signing secret"), "{said:?}");
     assert!(said.stderr.contains("RESEND_WEBHOOK_SECRET in this shell is not the function's: unset it"), "{said:?}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
     // The port beside it.
     let dynamodb = dev.variables()["AWS_ENDPOINT_URL_DYNAMODB"].clone();
-    let (said, _) = timed(&BTreeMap::new(), &["simulate", &dynamodb, &local(&dev)]).await;
+    let said = at_once(&BTreeMap::new(), &["simulate", &dynamodb, &local(&dev)]).await;
     assert!(said.code == 2 && said.stderr.contains("is not Rebound"), "{said:?}");
 }
 
@@ -91,16 +90,15 @@ async fn simulate_stops_when_dev_crashes_and_says_what_stays() {
     let running =
         spawn(&["simulate", &url, &local(&dev), "--rate", "100", "--emails", "2000", "--campaign", "cut-short"]);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let began = Instant::now();
     let _folder = dev.kill().await;
-    let output = running.wait_with_output().await.unwrap();
-    let (stderr, took) = (String::from_utf8(output.stderr).unwrap(), began.elapsed());
+    let output = tokio::time::timeout(PATIENCE, running.wait_with_output()).await.expect("it ends").unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && stderr.contains("nobody answers at"), "{stderr}");
     assert!(
         stderr.contains("start `rebound dev` again") && stderr.contains("under the campaign cut-short"),
         "{stderr}"
     );
-    assert!(!stderr.contains("Nothing was taken") && took < Duration::from_secs(5), "{took:?} {stderr}");
+    assert!(!stderr.contains("Nothing was taken"), "{stderr}");
 }
 
 #[tokio::test]
@@ -115,10 +113,9 @@ async fn a_used_campaign_or_seed_is_refused_before_anything_is_sent() {
         (&["--campaign", "spring", "--no-verify"], "a campaign spring exists already"),
         (&["--seed", "7"], "the seed 7 was used before"),
     ] {
-        let (said, took) =
-            timed(&BTreeMap::new(), &[&["simulate", &url, &local, "--emails", "20"][..], again].concat()).await;
+        let said =
+            at_once(&BTreeMap::new(), &[&["simulate", &url, &local, "--emails", "20"][..], again].concat()).await;
         assert!(said.code == 2 && said.stderr.contains(says) && said.stdout.is_empty(), "{said:?}");
-        assert!(took < Duration::from_secs(2), "{took:?}");
     }
 }
 
@@ -126,9 +123,8 @@ async fn a_used_campaign_or_seed_is_refused_before_anything_is_sent() {
 async fn tables_of_another_rebound_are_said_to_be_and_not_waited_for() {
     let (one, other) = (Dev::start().await, Dev::start().await);
     let url = one.variables()["REBOUND_FUNCTION_URL"].clone();
-    let (said, took) = timed(&BTreeMap::new(), &["simulate", &url, &local(&other), "--emails", "30"]).await;
+    let said = at_once(&BTreeMap::new(), &["simulate", &url, &local(&other), "--emails", "30"]).await;
     assert!(said.code == 2 && said.stdout.contains("none of the accepted webhooks is in the table"), "{said:?}");
-    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[tokio::test]
@@ -151,27 +147,27 @@ async fn piped_long_work_says_where_it_is_and_ctrl_c_says_what_stays() {
 #[tokio::test]
 async fn connect_changes_nothing_at_resend_where_no_rebound_answers() {
     let world = World::start().await;
-    let other = always(404, "not here").await;
+    let (other, _) = always(404, "not here").await;
     for (url, says) in [
         ("http://127.0.0.1:9/", "http://127.0.0.1:9/ is not a Rebound function URL: the connection failed"),
         (other.url().as_str(), "a GET returned HTTP 404"),
     ] {
-        let (said, took) = timed(&world.variables(), &["connect", url]).await;
+        let said = at_once(&world.variables(), &["connect", url]).await;
         assert!(said.code == 1 && said.stderr.contains(says), "{said:?}");
-        assert!(said.stderr.contains("Nothing was changed at Resend") && took < Duration::from_secs(2), "{took:?}");
+        assert!(said.stderr.contains("Nothing was changed at Resend"), "{said:?}");
     }
     assert!(world.resend.calls().is_empty(), "nothing was asked there");
 
     // Resend itself could not reach this machine.
     let mut variables = world.variables();
     variables.remove("RESEND_BASE_URL");
-    let (said, _) = timed(&variables, &["connect", &world.url]).await;
+    let said = at_once(&variables, &["connect", &world.url]).await;
     assert!(said.code == 2 && said.stderr.contains("where Resend can't reach it"), "{said:?}");
     assert!(said.stderr.contains("add --local"), "{said:?}");
     // And where nobody is at Resend's address, that is said soon.
     variables.insert("RESEND_BASE_URL".to_owned(), "http://127.0.0.1:9".to_owned());
-    let (said, took) = timed(&variables, &["connect", &world.url]).await;
-    assert!(said.code == 2 && said.stderr.contains("Connection refused") && took < Duration::from_secs(4), "{said:?}");
+    let said = at_once(&variables, &["connect", &world.url]).await;
+    assert!(said.code == 2 && said.stderr.contains("Connection refused"), "{said:?}");
 }
 
 #[tokio::test]
@@ -185,10 +181,10 @@ async fn doctor_says_once_that_aws_is_out_of_reach() {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    let (said, took) = timed(&variables, &["doctor", "--json"]).await;
+    let said = at_once(&variables, &["doctor", "--json"]).await;
     let checks = said.json()["checks"].as_array().unwrap().clone();
     assert_eq!((said.code, checks.len(), &checks[1]["name"]), (2, 2, &json!("AWS")), "{said:?}");
-    assert!(checks[1]["to_do"].as_str().unwrap().contains("--region") && took < Duration::from_secs(3), "{took:?}");
+    assert!(checks[1]["to_do"].as_str().unwrap().contains("--region"), "{checks:?}");
 }
 
 #[tokio::test]
@@ -201,14 +197,21 @@ async fn replay_stops_at_a_batch_that_fails_completely_and_says_why() {
     let dynamodb = service.aws.clients().unwrap().dynamodb();
     dynamodb.delete_table().table_name("rebound-campaigns").send().await.unwrap();
     dynamodb.delete_table().table_name("rebound-agenda").send().await.unwrap();
-    let (_, one_batch) = timed(service.aws.variables(), &["replay", "e0", "--json"]).await;
-    let (said, took) = timed(service.aws.variables(), &["replay", "--all", "--json"]).await;
+    let mut variables = service.aws.variables().clone();
+    variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), service.proxy.url());
+    let replayed = async |what: &str| {
+        service.proxy.plan(|_| None);
+        let said = command(&variables, &["replay", what, "--json"], "").await;
+        (said, service.proxy.calls().len())
+    };
+    let (_, of_one) = replayed("e0").await;
+    let (said, of_all) = replayed("--all").await;
     let report = said.json();
     assert_eq!((said.code, &report["handled"]), (1, &json!(0)), "{said:?}");
     assert_eq!(report["left_over"].as_array().unwrap().len(), 250, "every one of them is named");
     assert!(said.stderr.contains("ResourceNotFound"), "{said:?}");
-    // A batch takes four tries, with pauses of 7 s in all; there are three batches.
-    assert!(took < one_batch * 5 / 2, "{took:?}, and {one_batch:?} for one batch");
+    // A batch has 100 events, and each of these calls what the one event called.
+    assert!(of_all <= of_one * 125, "{of_all} calls, and {of_one} for one event");
 }
 
 #[tokio::test]
@@ -233,10 +236,9 @@ async fn ctrl_c_stops_an_import_that_waits_and_says_what_stays() {
 
 #[tokio::test]
 async fn a_demo_on_a_dynamodb_that_is_not_there_says_so() {
-    let (said, took) = timed(&BTreeMap::new(), &["demo", "--dynamodb", "http://127.0.0.1:9"]).await;
+    let said = at_once(&BTreeMap::new(), &["demo", "--dynamodb", "http://127.0.0.1:9"]).await;
     assert!(
         said.code == 2 && said.stderr.contains("http://127.0.0.1:9") && said.stderr.contains("start it"),
         "{said:?}"
     );
-    assert!(took < Duration::from_secs(5), "{took:?}");
 }
