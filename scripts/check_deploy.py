@@ -165,14 +165,14 @@ class Deploying(Case):
         self.assertIn("AWS has mailed to ann@example.com", said)
 
     def test_mistakes_are_told_before_anything_is_built(self):
-        for arguments, parameters, told in [
+        for arguments, parameters, text in [
             ([], "AlertMail=ann@example.com", "did you mean AlertEmail?"),
             ([], "nonsense", "not a valid format"),
             ([], "Followups=send", "needs Consent=on"),
             (["--stack", "a_b"], "", "can't be a stack's name"),
             (["--stack", "x" * 57], "", "56 at most"),
         ]:
-            self.assertIn(told, self.says("deploy", *arguments, parameters=parameters))
+            self.assertIn(text, self.says("deploy", *arguments, parameters=parameters))
         self.make_stack(parameters=[("Followups", "send"), ("Consent", "on")])
         self.assertIn("needs Consent=on", self.says("deploy", parameters="Consent=off"))
         with mock.patch.object(deploy.Aws, "stack", return_value={"StackStatus": "ROLLBACK_COMPLETE"}):
@@ -318,14 +318,14 @@ class Updating(unittest.TestCase):
         self.assertEqual(self.client.get_function_url_config(FunctionName="rebound-receive")["FunctionUrl"], self.url)
 
     def test_a_function_that_is_not_there_is_not_made(self):
-        for arguments, told in [
+        for arguments, text in [
             (["receive", "--stack", "staging"], "there is no function staging-receive in eu-west-1"),
             (["recieve"], "FUNCTION=receive"),
             ([], "FUNCTION=receive|protect|engage|consent|act"),
         ]:
             with self.assertRaises(SystemExit) as stopped:
                 self.update(*arguments)
-            self.assertIn(told, str(stopped.exception))
+            self.assertIn(text, str(stopped.exception))
             self.assertEqual(self.ran, [])
         self.assertEqual(len(self.client.list_functions()["Functions"]), 1)
 

@@ -208,8 +208,8 @@ mod tests {
         for never in [301, 400, 404, 413, 422] {
             assert!(matches!(of(never, ""), ClaudeError::Permanent(_)), "{never}");
         }
-        let told = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
-        assert_eq!(told, "Claude answered 400", "external text is not repeated");
+        let message = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
+        assert_eq!(message, "Claude answered 400", "external text is not repeated");
     }
 
     #[test]

@@ -84,7 +84,7 @@ mod tests {
         for ms in [4, 4, 9] {
             numbers.acknowledged(Duration::from_millis(ms));
         }
-        let told: Value = serde_json::from_str(&line(&numbers, "rebound", UnixMillis(1_795_440_600_000))).unwrap();
+        let record: Value = serde_json::from_str(&line(&numbers, "rebound", UnixMillis(1_795_440_600_000))).unwrap();
         let metrics = json!([
             { "Name": "Accepted", "Unit": "Count" },
             { "Name": "ClaudeSpentToday" },
@@ -101,7 +101,7 @@ mod tests {
             "ClaudeSpentToday": 0.000_15,
             "AcknowledgeLatency": latency,
         });
-        assert_eq!(told, expected);
+        assert_eq!(record, expected);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         }
         let line = line(&numbers, &"s".repeat(128), UnixMillis(1_795_440_600_000));
         assert!(line.len() < 8_000, "{} bytes; an event of a log may have 256 KB", line.len());
-        let told: Value = serde_json::from_str(&line).unwrap();
-        assert!(told["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len() <= 100);
+        let record: Value = serde_json::from_str(&line).unwrap();
+        assert!(record["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len() <= 100);
     }
 }

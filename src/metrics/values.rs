@@ -111,10 +111,10 @@ mod tests {
         fn a_latency_is_exact_to_five_percent_or_half_a_millisecond(micros in 0_u64..20_000_000) {
             let mut numbers = MetricValues::default();
             numbers.acknowledged(Duration::from_micros(micros));
-            let told: Vec<(f64, u32)> = numbers.latency().collect();
+            let latencies: Vec<(f64, u32)> = numbers.latency().collect();
             let ms = micros as f64 / 1_000.0;
-            prop_assert_eq!(told.len(), 1);
-            let (value, times) = told[0];
+            prop_assert_eq!(latencies.len(), 1);
+            let (value, times) = latencies[0];
             prop_assert_eq!(times, 1);
             prop_assert!((value - ms).abs() <= (ms * 0.055).max(0.5) + 1.0, "{} for {}", value, ms);
         }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     /// `-`: fine; `x`: lost; a digit: pending since the status with this index.
-    fn told(statuses: &mut [DomainStatus]) -> String {
+    fn short_form(statuses: &mut [DomainStatus]) -> String {
         match state(statuses) {
             DomainState::Fine => "-".to_owned(),
             DomainState::Lost(_) => "x".to_owned(),
@@ -165,7 +165,7 @@ mod tests {
             ("xp", "-"),
             ("vpx", "x"),
         ] {
-            assert_eq!(told(&mut statuses(words)), expected, "{words}");
+            assert_eq!(short_form(&mut statuses(words)), expected, "{words}");
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         fn the_order_and_the_number_of_arrivals_change_nothing(words in "[vpx]{0,6}", seed in any::<u64>()) {
             let mut others = [statuses(&words), statuses(&words)].concat();
             fastrand::Rng::with_seed(seed).shuffle(&mut others);
-            prop_assert_eq!(told(&mut others), told(&mut statuses(&words)));
+            prop_assert_eq!(short_form(&mut others), short_form(&mut statuses(&words)));
         }
     }
 }

@@ -72,23 +72,23 @@ mod tests {
 
     #[test]
     fn a_new_status_needs_an_alert_and_a_warning_one_per_day() {
-        let told = |before: &BrakeState, brake: Brake, later: i64| {
+        let next_state = |before: &BrakeState, brake: Brake, later: i64| {
             let next = BrakeState::next(Some(before), brake, UnixMillis(NOW.0 + later)).unwrap();
             (next.change > before.change, next)
         };
         let open = BrakeState::next(None, brake(Status::Open, 1.0, None), NOW).unwrap();
         assert!(!open.needs_alert(), "a new campaign needs no alert");
-        let (is_told, slowed) = told(&open, brake(Status::Slowed, 0.5, None), 1);
-        assert!(is_told && slowed.needs_alert() && slowed.changed_from == Status::Open);
-        let (is_told, slower) = told(&slowed, brake(Status::Slowed, 0.25, None), 2);
-        assert!(!is_told, "each complaint alert states the volume");
-        assert!(told(&slower, brake(Status::Open, 1.0, None), 3).0);
+        let (is_changed, slowed) = next_state(&open, brake(Status::Slowed, 0.5, None), 1);
+        assert!(is_changed && slowed.needs_alert() && slowed.changed_from == Status::Open);
+        let (is_changed, slower) = next_state(&slowed, brake(Status::Slowed, 0.25, None), 2);
+        assert!(!is_changed, "each complaint alert states the volume");
+        assert!(next_state(&slower, brake(Status::Open, 1.0, None), 3).0);
 
-        let (is_told, warned) = told(&open, brake(Status::Open, 1.0, Some("half")), 1);
-        assert!(is_told);
-        let (_, calm) = told(&warned, brake(Status::Open, 1.0, None), 2);
-        assert!(!told(&calm, brake(Status::Open, 1.0, Some("half")), 3).0, "not twice in a day");
-        assert!(told(&calm, brake(Status::Open, 1.0, Some("half")), 24 * 60 * 60 * 1000).0);
+        let (is_changed, warned) = next_state(&open, brake(Status::Open, 1.0, Some("half")), 1);
+        assert!(is_changed);
+        let (_, calm) = next_state(&warned, brake(Status::Open, 1.0, None), 2);
+        assert!(!next_state(&calm, brake(Status::Open, 1.0, Some("half")), 3).0, "not twice in a day");
+        assert!(next_state(&calm, brake(Status::Open, 1.0, Some("half")), 24 * 60 * 60 * 1000).0);
         assert_eq!(BrakeState::next(Some(&open), brake(Status::Open, 1.0, None), UnixMillis(NOW.0 + 9)), None);
     }
 }

@@ -62,8 +62,8 @@ fn a_rate_of_complaints_needs_as_many_as_a_limit_does() {
     for (delivered, complaints, percent) in
         [(2, 1, 0.0), (199, 50, 0.0), (200, 4, 0.0), (200, 5, 2.5), (5_000, 5, 0.1), (10_000, 10, 0.1), (0, 9, 0.0)]
     {
-        let told = complaint_percent(&young(delivered, complaints), &policy, NOW);
-        assert_eq!(told, percent, "{complaints} of {delivered}");
+        let computed = complaint_percent(&young(delivered, complaints), &policy, NOW);
+        assert_eq!(computed, percent, "{complaints} of {delivered}");
     }
     // The higher rate of the day and of the week.
     let of =

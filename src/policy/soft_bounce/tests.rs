@@ -23,8 +23,8 @@ fn id(email: u8) -> String {
     format!("e{email}")
 }
 
-fn add(known: SoftBounces, told: TestEvent) -> SoftBounces {
-    match told {
+fn add(known: SoftBounces, event: TestEvent) -> SoftBounces {
+    match event {
         Bounced(email, at) => {
             let message = MessageId::from_verified(format!("msg_{email}_{at}"));
             known.bounced(&id(email), UnixMillis(at), &message)
@@ -36,9 +36,9 @@ fn add(known: SoftBounces, told: TestEvent) -> SoftBounces {
 /// The state after all events, if each webhook arrives immediately. Deliveries before the first bounce are not
 /// recorded.
 fn known(all: &[TestEvent]) -> SoftBounces {
-    let first = all.iter().position(|told| matches!(told, Bounced(..))).unwrap();
+    let first = all.iter().position(|event| matches!(event, Bounced(..))).unwrap();
     let Bounced(_, since) = all[first] else { unreachable!() };
-    all[first..].iter().fold(SoftBounces::begun(UnixMillis(since)), |known, told| add(known, *told))
+    all[first..].iter().fold(SoftBounces::begun(UnixMillis(since)), |known, event| add(known, *event))
 }
 
 fn last_and_until(all: &[TestEvent]) -> Option<(i64, i64)> {
@@ -77,7 +77,7 @@ fn a_mailbox_that_accepts_emails_in_between_is_not_suppressed() {
     let all: Vec<TestEvent> = (0..29).map(day).collect();
     for days in 1..=all.len() {
         let some = &all[..days];
-        assert!(!some.iter().any(|told| matches!(told, Bounced(..))) || last_and_until(some).is_none(), "{days}");
+        assert!(!some.iter().any(|event| matches!(event, Bounced(..))) || last_and_until(some).is_none(), "{days}");
     }
     // Another recipient: one delivery is enough, and the count starts again after it.
     let once = [Bounced(1, 0), Delivered(2, DAY), Bounced(3, 2 * DAY), Bounced(4, 3 * DAY)];
@@ -140,7 +140,7 @@ fn listed(steps: &[SoftBounces], policy: &SoftBouncePolicy) -> Suppression {
 }
 
 fn steps(all: &[TestEvent]) -> Vec<SoftBounces> {
-    let first = all.iter().position(|told| matches!(told, Bounced(..))).unwrap_or(all.len());
+    let first = all.iter().position(|event| matches!(event, Bounced(..))).unwrap_or(all.len());
     (first + 1..=all.len()).map(|to| known(&all[..to])).collect()
 }
 
@@ -187,7 +187,7 @@ fn it_stays_as_long_as_what_follows_from_it() {
 }
 
 /// Few emails, at few times on some days, so that many are equal.
-fn told() -> impl Strategy<Value = Vec<TestEvent>> {
+fn all_events() -> impl Strategy<Value = Vec<TestEvent>> {
     let one = (any::<bool>(), 0..6_u8, 0..12_i64);
     let one = one.prop_map(|(bounced, email, time)| match bounced {
         true => Bounced(email, time * 3 * DAY),
@@ -199,32 +199,32 @@ fn told() -> impl Strategy<Value = Vec<TestEvent>> {
 proptest! {
     #[test]
     fn any_order_with_any_duplicates_is_the_same(
-        (all, shuffled) in told().prop_flat_map(|all| {
+        (all, shuffled) in all_events().prop_flat_map(|all| {
             let twice: Vec<TestEvent> = all.iter().chain(&all).copied().collect();
             (Just(all), Just(twice).prop_shuffle())
         })
     ) {
         // A delivery is also found with its bounce, whichever arrived first.
         let of = |order: &[TestEvent]| {
-            let known = order.iter().fold(SoftBounces::begun(UnixMillis(0)), |known, told| add(known, *told));
-            let delivered = order.iter().filter(|told| matches!(told, Delivered(..)));
-            delivered.fold(known, |known, told| add(known, *told))
+            let known = order.iter().fold(SoftBounces::begun(UnixMillis(0)), |known, event| add(known, *event));
+            let delivered = order.iter().filter(|event| matches!(event, Delivered(..)));
+            delivered.fold(known, |known, event| add(known, *event))
         };
         prop_assert_eq!(of(&all), of(&shuffled));
     }
 
     #[test]
-    fn nobody_is_suppressed_after_a_delivery(mut all in told(), lag in prop::collection::vec(0..9_i64, 14)) {
+    fn nobody_is_suppressed_after_a_delivery(mut all in all_events(), lag in prop::collection::vec(0..9_i64, 14)) {
         // Each arrives some minutes late, in the order of arrival.
-        let at = |told: &TestEvent| match told { Bounced(_, at) | Delivered(_, at) => *at };
-        let mut late: Vec<(i64, TestEvent)> = all.drain(..).zip(lag).map(|(told, lag)| (at(&told) + lag * MINUTE, told)).collect();
+        let at = |event: &TestEvent| match event { Bounced(_, at) | Delivered(_, at) => *at };
+        let mut late: Vec<(i64, TestEvent)> = all.drain(..).zip(lag).map(|(event, lag)| (at(&event) + lag * MINUTE, event)).collect();
         late.sort_by_key(|(comes, _)| *comes);
-        let Some(first) = late.iter().position(|(_, told)| matches!(told, Bounced(..))) else { return Ok(()) };
+        let Some(first) = late.iter().position(|(_, event)| matches!(event, Bounced(..))) else { return Ok(()) };
         let since = UnixMillis(late[first].0);
-        let known = late[first..].iter().fold(SoftBounces::begun(since), |known, (comes, told)| {
-            let known = add(known, *told);
+        let known = late[first..].iter().fold(SoftBounces::begun(since), |known, (comes, event)| {
+            let known = add(known, *event);
             // Earlier deliveries of the same email are found with its bounce.
-            let Bounced(email, _) = told else { return known };
+            let Bounced(email, _) = event else { return known };
             let is_own = |other: &&(i64, TestEvent)| matches!(other.1, Delivered(own, _) if own == *email) && other.0 <= *comes;
             late.iter().filter(is_own).fold(known, |known, (_, other)| add(known, *other))
         });
@@ -235,7 +235,7 @@ proptest! {
         counted.sort_unstable_by_key(|(_, bounce)| std::cmp::Reverse(bounce.at));
         counted.truncate(policy.emails);
         let first_at = counted[policy.emails - 1].1.at.plus(EARLIER).0;
-        let breaks = late.iter().find(|(_, told)| match told {
+        let breaks = late.iter().find(|(_, event)| match event {
             Delivered(email, at) => *at > first_at || counted.iter().any(|(counted, _)| **counted == id(*email)),
             Bounced(..) => false,
         });
@@ -243,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn the_list_ends_as_what_follows_in_the_end(all in told()) {
+    fn the_list_ends_as_what_follows_in_the_end(all in all_events()) {
         let policy = SoftBouncePolicy::default();
         let steps = steps(&all);
         let Some(last) = steps.last() else { return Ok(()) };

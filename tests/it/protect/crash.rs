@@ -255,8 +255,8 @@ async fn expected() -> Expected {
         assert_eq!(kinds[kind], 1, "{kind}");
     }
     assert_eq!(ends[0].folded, 1);
-    let told: usize = SCENARIOS.iter().map(|scenario| scenario.messages.len()).sum();
-    assert_eq!(told, messages().len(), "each message is in a scenario");
+    let used: usize = SCENARIOS.iter().map(|scenario| scenario.messages.len()).sum();
+    assert_eq!(used, messages().len(), "each message is in a scenario");
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs] {
         assert!(calls.iter().any(|call| call.service == service), "{service:?} was never called");
     }

@@ -172,7 +172,10 @@ async fn the_demo_shows_what_protect_did_by_stream_and_by_tick() {
     }
     assert_eq!(number("delay", &json!("never@slowmail.example")), 1);
     assert_eq!(number("delay", &json!("late@slowmail.example")), 0);
-    assert_eq!(protect["told"][1], json!({"campaign": "spring-bulbs", "counted": 8, "one_by_one": 5, "in_digests": 3}));
+    assert_eq!(
+        protect["complaint_alerts"][1],
+        json!({"campaign": "spring-bulbs", "counted": 8, "one_by_one": 5, "in_digests": 3})
+    );
 
     assert_eq!(each("soft_bounces", |it| it["reasons"].clone()), [json!([]), json!([]), json!(["soft_bounce"])]);
     assert_eq!((&protect["queue"]["sent_at_first"], &protect["queue"]["different"]), (&json!(18), &json!(18)));

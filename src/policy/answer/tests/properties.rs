@@ -76,10 +76,10 @@ fn sound(body: &[u8]) -> bool {
     let _ = usage(body);
     let shown = sanitize(body);
     let checked = TestEmail::new().check(body);
-    let told = checked.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    let message = checked.as_ref().err().map(ToString::to_string).unwrap_or_default();
     shown.chars().count() <= 2_000
-        && told.chars().count() < 300
-        && !told.contains(char::is_control)
+        && message.chars().count() < 300
+        && !message.contains(char::is_control)
         && checked.as_ref().map_or(true, holds)
 }
 

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_that_is_not_closed_is_told_from_one_that_is() {
+    fn quotes_are_read_and_an_unclosed_one_is_an_error() {
         let read = |line| cells(line, ',');
         assert_eq!(read(r#"a, "b, ""c""" ,d"#).unwrap(), ["a", r#"b, "c""#, "d"]);
         assert_eq!(read("").unwrap(), [""]);

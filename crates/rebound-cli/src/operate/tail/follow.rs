@@ -170,13 +170,13 @@ fn counted(before: Option<&CounterTotals>, now: &CounterTotals) -> Option<(Strin
     if !counters.iter().any(|counter| more(*counter) != 0) {
         return None;
     }
-    let told = |counter: &Counter| {
+    let written = |counter: &Counter| {
         let (number, more) = (now.get(*counter), more(*counter));
         let more = if before.is_some() && more != 0 { format!(" ({more:+})") } else { String::new() };
         format!("{number} {}{more}", counter.as_str().replace('_', " "))
     };
     let text =
-        format!("{}, in {}", counters.iter().map(told).collect::<Vec<_>>().join(", "), count(WINDOW_DAYS, "day"));
+        format!("{}, in {}", counters.iter().map(written).collect::<Vec<_>>().join(", "), count(WINDOW_DAYS, "day"));
     let totals: Map<String, Value> =
         counters.iter().map(|counter| (counter.as_str().to_owned(), json!(now.get(*counter)))).collect();
     Some((text, json!({ "days": WINDOW_DAYS, "totals": totals })))

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_is_told_in_order_of_happening_whenever_it_came() {
+    fn entries_are_in_the_order_of_their_times_not_of_their_arrival() {
         let mail = |more: Value| {
             let mut data = json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": "hello" });
             data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -275,10 +275,10 @@ mod tests {
                 .into(),
         };
         let suppressed = known(&[said("2026-11-23T13:05:00Z", ChangeEffect::Suppress(Default::default()))]);
-        let told: Vec<(String, String)> =
+        let happened: Vec<(String, String)> =
             entries(&rows, &suppressed).into_iter().map(|entry| (entry.what, entry.text)).collect();
         assert_eq!(
-            told,
+            happened,
             [
                 ("email.sent".to_owned(), "to ann@example.com: hello".to_owned()),
                 (

@@ -173,6 +173,6 @@ async fn a_paused_campaign_is_a_no_and_a_slowed_one_says_how_much() {
     assert_eq!((slow.code, &slow.lines()[0]["campaign"]["volume"]), (0, &json!(0.25)));
     assert_eq!((stop.code, &stop.lines()[0]["may_send"]), (1, &json!(false)));
     assert_eq!((unknown.code, &unknown.lines()[0]["campaign"]["status"]), (0, &json!("open")));
-    let told = rebound(&service.aws, &["check", "a@example.com", "--campaign", "slow"]).await.stdout;
-    assert!(told.contains("send at most 25 % of it"), "{told}");
+    let stdout = rebound(&service.aws, &["check", "a@example.com", "--campaign", "slow"]).await.stdout;
+    assert!(stdout.contains("send at most 25 % of it"), "{stdout}");
 }

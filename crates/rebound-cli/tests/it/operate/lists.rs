@@ -257,8 +257,8 @@ async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
         let said = rebound(&service.aws, &arguments).await;
         assert!(said.stderr.contains(words) && said.stderr.contains("separator ';'"), "{said:?}");
         assert!(said.code == 1 && said.stdout.contains("line 3") && said.stdout.contains("1 of 2 can"), "{said:?}");
-        let told = said.stderr.contains("line 2 is not UTF-8");
-        assert_eq!(told, words == "Windows-1252", "{said:?}");
+        let is_named = said.stderr.contains("line 2 is not UTF-8");
+        assert_eq!(is_named, words == "Windows-1252", "{said:?}");
     }
 }
 

@@ -156,8 +156,8 @@ async fn replay_takes_emails_or_a_type_and_never_all_by_mistake() {
     assert_eq!((dry.code, &dry.json()["dry_run"]), (0, &json!(true)), "{}", dry.stderr);
     let one = rebound(&service.aws, &["replay", &email, "--json"]).await.json();
     assert_eq!(one["new"], dry.json()["new"]);
-    let told = rebound(&service.aws, &["replay", &email]).await.stdout;
-    assert!(told.contains("Nothing new"), "{told}");
+    let stdout = rebound(&service.aws, &["replay", &email]).await.stdout;
+    assert!(stdout.contains("Nothing new"), "{stdout}");
     let sent = rebound(&service.aws, &["replay", "--type", "email.sent", "--json"]).await.json();
     let all_sent = (0..20)
         .flat_map(|n| story.email(n).messages)

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::support::protect::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail, soon};
 
 /// Returns an event of an email of the campaign `spring`, which was created the given number of days ago.
-fn told(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessage {
+fn webhook(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessage {
     let mut more = json!({
         "created_at": after(-days_ago * DAY).to_text(), "tags": { "campaign": "spring" }, "bounce": { "type": "Permanent" },
     });
@@ -38,8 +38,8 @@ fn campaigns(stage: &ProtectHarness) -> (Campaigns, RetryClient, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     let stage = ProtectHarness::start().await;
-    let mut messages: Vec<SignedMessage> = (0..250).map(|number| told("email.sent", number, 10, -HOUR)).collect();
-    messages.extend((0..60).map(|number| told("email.bounced", number, 10, -MINUTE)));
+    let mut messages: Vec<SignedMessage> = (0..250).map(|number| webhook("email.sent", number, 10, -HOUR)).collect();
+    messages.extend((0..60).map(|number| webhook("email.bounced", number, 10, -MINUTE)));
     // Not all at once: a busy machine would refuse some, as a busy service may.
     for some in messages.chunks(40) {
         let received = join_all(some.iter().map(|message| stage.receive_at(message, NOW))).await;
@@ -111,14 +111,14 @@ const STRICT: &str = r#"{"brake": {"bounce_limits": [{"rate": 0.5, "least": 1, "
 #[tokio::test]
 async fn an_old_cohort_with_less_than_a_tenth_sent_late_is_left_out() {
     let stage = ProtectHarness::with_policy(STRICT).await;
-    let mut messages: Vec<SignedMessage> = (0..10).map(|number| told("email.sent", number, 10, -10 * DAY)).collect();
-    messages.extend((0..10).map(|number| told("email.bounced", number, 10, -9 * DAY)));
+    let mut messages: Vec<SignedMessage> = (0..10).map(|number| webhook("email.sent", number, 10, -10 * DAY)).collect();
+    messages.extend((0..10).map(|number| webhook("email.bounced", number, 10, -9 * DAY)));
     stage.happens(&messages).await;
-    stage.happens(&[told("email.sent", 10, 10, -HOUR)]).await;
+    stage.happens(&[webhook("email.sent", 10, 10, -HOUR)]).await;
     assert_eq!(stage.brake("spring").await.0, "open", "one of eleven");
     let (_, calls, table) = campaigns(&stage);
     assert!(load_campaigns(&calls, &table, NOW, 7, |_| {}).await.unwrap().is_empty());
-    stage.happens(&[told("email.sent", 11, 10, -HOUR)]).await;
+    stage.happens(&[webhook("email.sent", 11, 10, -HOUR)]).await;
     assert_eq!(stage.brake("spring").await.0, "paused", "two of twelve");
 }
 
@@ -127,7 +127,7 @@ async fn a_late_sending_that_is_seen_half_pauses_its_campaign() {
     // The ledger's row, the cohort, and what was sent late.
     for late in 0..3 {
         let stage = ProtectHarness::with_policy(STRICT).await;
-        stage.happens(&[told("email.bounced", 0, 10, -MINUTE)]).await;
+        stage.happens(&[webhook("email.bounced", 0, 10, -MINUTE)]).await;
         assert_eq!(stage.brake("spring").await.0, "open");
         let mut halves = 0;
         stage.faults.plan(move |call| {
@@ -136,7 +136,7 @@ async fn a_late_sending_that_is_seen_half_pauses_its_campaign() {
             let half = Half { late, span: Duration::from_millis(100), response: HalfResponse::None };
             is_first.then_some(Fault::ShowHalf(half))
         });
-        stage.happens(&[told("email.sent", 0, 10, -HOUR)]).await;
+        stage.happens(&[webhook("email.sent", 0, 10, -HOUR)]).await;
         assert_eq!(stage.faults.counted().1["shown half"], 1);
         assert_eq!(stage.brake("spring").await.0, "paused", "item {late} was late");
     }

@@ -75,7 +75,7 @@ async fn dev_sends_a_follow_up_that_answers_a_click() {
 }
 
 #[tokio::test]
-async fn dev_proposes_follow_ups_unless_it_is_told_to_send() {
+async fn dev_proposes_follow_ups_unless_it_is_set_to_send() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::start_in(folder, &[], &["--claude-stub", "--clock", "2000"]).await;
     for event_type in ["email.delivered", "email.clicked"] {

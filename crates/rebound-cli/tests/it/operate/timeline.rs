@@ -32,8 +32,8 @@ async fn a_timeline_is_in_order_of_time_and_shows_nobody_else() {
     service.accepts(&signed(contact), "handled").await;
     rebound(&service.aws, &["suppressions", "add", "ann@example.com", "--reason", "on the phone"]).await;
 
-    let what = |told: &Value| -> Vec<String> {
-        told["entries"].as_array().unwrap().iter().map(|entry| entry["what"].as_str().unwrap().to_owned()).collect()
+    let what = |timeline: &Value| -> Vec<String> {
+        timeline["entries"].as_array().unwrap().iter().map(|entry| entry["what"].as_str().unwrap().to_owned()).collect()
     };
     let email = rebound(&service.aws, &["timeline", "e1", "--json"]).await;
     assert_eq!(
@@ -48,8 +48,11 @@ async fn a_timeline_is_in_order_of_time_and_shows_nobody_else() {
     assert!(shown.contains("550 <ann@example.com> (Permanent: General)"), "{shown}");
     let follows = &email.json()["entries"][2]["follows"];
     assert_eq!(follows, &json!(["ann@example.com is suppressed as hard_bounce"]));
-    let told = rebound(&service.aws, &["timeline", "e1"]).await.stdout;
-    assert!(told.contains("one[31mtwo") && !told.contains('\u{1b}'), "what could steer the terminal is not printed");
+    let timeline = rebound(&service.aws, &["timeline", "e1"]).await.stdout;
+    assert!(
+        timeline.contains("one[31mtwo") && !timeline.contains('\u{1b}'),
+        "what could steer the terminal is not printed"
+    );
 
     let address = rebound(&service.aws, &["timeline", "--address", "ANN@example.com", "--json"]).await.json();
     assert_eq!(

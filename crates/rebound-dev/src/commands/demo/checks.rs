@@ -50,14 +50,14 @@ pub(super) async fn alerts(env: &mut DemoEnvironment, rows: &[Item]) -> Result<V
     };
     env.check(ids == noted("published_at"), "the published alerts differ from those recorded as published");
 
-    let told = complaints(env, &alerts).await?;
-    let folded: i64 = told.iter().map(|told| told.in_digests).sum();
+    let alerts_by_campaign = complaints(env, &alerts).await?;
+    let folded: i64 = alerts_by_campaign.iter().map(|alerts| alerts.in_digests).sum();
     let well = usize::try_from(folded) == Ok(noted("folded_into").len());
     env.check(well, format!("{folded} alerts in digests, but another number is recorded as grouped"));
 
     brakes(env, &alerts);
     others(env, &alerts, rows);
-    Ok(told)
+    Ok(alerts_by_campaign)
 }
 
 /// Checks that every complaint has an alert, alone or in a digest, and that alerts were grouped above the limit.
@@ -70,15 +70,15 @@ async fn complaints(env: &mut DemoEnvironment, alerts: &[Alert]) -> Result<Vec<C
         let of_campaign = |alert: &&Alert| alert.campaign.as_ref().is_some_and(|named| named.as_str() == campaign);
         let of_kind = |kind| alerts.iter().filter(of_campaign).filter(move |alert| alert.kind == kind);
         let folded = of_kind(AlertKind::Digest).filter(|digest| digest.figures.get("of") == Some(&"complaint".into()));
-        let told = ComplaintAlerts {
+        let sent = ComplaintAlerts {
             campaign: campaign.to_owned(),
             counted: counted(&items, campaign).get(Counter::Complained),
             one_by_one: i64::try_from(of_kind(AlertKind::Complaint).count())?,
             in_digests: folded.filter_map(|digest| digest.figures.get("folded")?.as_i64()).sum(),
         };
-        let well = told.one_by_one + told.in_digests == told.counted && told.one_by_one == told.counted.min(at_most);
-        env.check(well, format!("the alerts do not add up to the counted complaints: {told:?}"));
-        all.push(told);
+        let well = sent.one_by_one + sent.in_digests == sent.counted && sent.one_by_one == sent.counted.min(at_most);
+        env.check(well, format!("the alerts do not add up to the counted complaints: {sent:?}"));
+        all.push(sent);
     }
     Ok(all)
 }

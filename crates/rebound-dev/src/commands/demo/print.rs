@@ -177,8 +177,13 @@ fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
         Column::number("single alerts"),
         Column::number("in digests"),
     ];
-    page.table(Table::new(columns).with(report.told.iter().map(|told| {
-        [told.campaign.clone(), told.counted.to_string(), told.one_by_one.to_string(), told.in_digests.to_string()]
+    page.table(Table::new(columns).with(report.complaint_alerts.iter().map(|alerts| {
+        [
+            alerts.campaign.clone(),
+            alerts.counted.to_string(),
+            alerts.one_by_one.to_string(),
+            alerts.in_digests.to_string(),
+        ]
     })));
 
     if let Some(alert) =

@@ -108,7 +108,7 @@ pub(super) struct ProtectReport {
     pub(super) soft_bounces: Vec<SoftBounceReport>,
     pub(super) ticks: Vec<TickResult>,
     pub(super) alerts: Vec<rebound::message::alert::Alert>,
-    pub(super) told: Vec<checks::ComplaintAlerts>,
+    pub(super) complaint_alerts: Vec<checks::ComplaintAlerts>,
     pub(super) queue: QueueReport,
     pub(super) redeliveries: Vec<Redelivery>,
 }
@@ -140,14 +140,14 @@ pub(super) async fn show(env: &mut DemoEnvironment) -> Result<ProtectReport, Com
     };
     let handed = queue.sent_at_first == queue.opens_and_clicks && different == queue.opens_and_clicks;
     env.check(handed, format!("not every open and click is in the queue, once: {queue:?}"));
-    let told = checks::alerts(env, &rows).await?;
+    let complaint_alerts = checks::alerts(env, &rows).await?;
     Ok(ProtectReport {
         posted: env.posted,
         brake,
         soft_bounces,
         ticks,
         alerts: env.alerts(),
-        told,
+        complaint_alerts,
         queue,
         redeliveries,
     })

@@ -19,13 +19,13 @@ fn read_at_now(bytes: &[u8]) -> ParsedList {
 
 /// Each entry: the address, the reason, the time, the circumstances.
 fn entries(read: &ParsedList) -> Vec<(String, &'static str, String, String)> {
-    let told = |entry: &crate::operate::suppressions::entry::ListEntry| {
+    let short_form = |entry: &crate::operate::suppressions::entry::ListEntry| {
         let change = entry.changes[0].reason().unwrap();
         let ChangeEffect::Suppress(details) = &change.effect else { panic!("{entry:?}") };
         let detail = details.detail.clone().unwrap_or_default();
         (entry.recipient.to_string(), change.reason.as_str(), change.at.to_text(), detail)
     };
-    read.entries.iter().map(told).collect()
+    read.entries.iter().map(short_form).collect()
 }
 
 fn name_of(text: &str) -> Option<&'static str> {

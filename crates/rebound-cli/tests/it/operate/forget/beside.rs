@@ -1,4 +1,4 @@
-//! Changes by hand beside `forget`: none brings an address back, and what was done is told and noted once, whatever fails.
+//! Changes by hand beside `forget`: none brings an address back, and what was done is printed and noted once, whatever fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,7 +197,7 @@ async fn a_change_whose_response_is_lost_is_recorded_once() {
 }
 
 #[tokio::test]
-async fn who_is_recalled_is_told_so_though_the_answer_is_lost() {
+async fn who_is_recalled_is_printed_though_the_answer_is_lost() {
     let scene = Scene::start().await;
     let list = list(&scene.through_proxy);
     let key = ErasureKey::new([9; 32]).unwrap();

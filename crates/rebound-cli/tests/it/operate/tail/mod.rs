@@ -132,8 +132,8 @@ async fn each_webhook_and_each_effect_is_a_line_until_ctrl_c() {
         })
         .await;
     for message in &sent {
-        let told = lines.iter().filter(|line| line["message_id"] == message.id).count();
-        assert_eq!(told, 1, "each once, however often the stream is delivered: {}", message.id);
+        let lines_of_it = lines.iter().filter(|line| line["message_id"] == message.id).count();
+        assert_eq!(lines_of_it, 1, "each once, however often the stream is delivered: {}", message.id);
     }
     assert!(!lines.iter().any(|line| line["about"] == "before"), "what was before is not shown");
     let of = |what: &str| lines.iter().find(|line| line["what"] == what).unwrap();
