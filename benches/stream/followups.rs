@@ -1,8 +1,7 @@
 //! `bench-stream followups`: many follow-ups due at once. How fast `act` sends them, what each costs, and what the
-//! rate is as
-//! Resend counts it.
+//! rate is as Resend counts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ pub(crate) struct Arguments {
     /// Time that Resend takes for an answer, in milliseconds
     #[arg(long, default_value_t = 80)]
     answer_ms: u64,
-    /// Number of runs, each as long as in the function
+    /// Maximum number of runs, each as long as in the function
     #[arg(long, default_value_t = 1)]
     runs: u32,
 }
@@ -86,8 +85,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
 
     faults.plan(|_| None);
     faults.count_capacity(true);
-    let (mut sent, mut time) = (0, Duration::ZERO);
-    for _ in 0..arguments.runs {
+    let (mut sent, mut runs, mut time) = (0, 0, Duration::ZERO);
+    while runs < arguments.runs && sent < arguments.followups {
+        runs += 1;
         let actor = Actor::from_environment(variable)?;
         let began = Instant::now();
         let report = actor.run(&|| NOON, began + BUDGET).await;
@@ -103,10 +103,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         *by_operation.entry(&call.operation).or_default() += 1;
     }
     let each = |count: f64| if sent == 0 { 0.0 } else { count / sent as f64 };
-    let per_run = sent as f64 / f64::from(arguments.runs.max(1));
+    let per_run = sent as f64 / f64::from(runs.max(1));
+    let accepted = resend.accepted();
+    let different: BTreeSet<&str> = accepted.iter().filter_map(|email| email.request["to"].as_str()).collect();
+    println!("Resend accepted {} emails, to {} people", accepted.len(), different.len());
     println!(
-        "sent {sent} in {} runs of {:.1} s together: {:.2} a second while a run lasts",
-        arguments.runs,
+        "sent {sent} in {runs} runs of {:.1} s together: {:.2} a second while a run lasts",
         time.as_secs_f64(),
         sent as f64 / time.as_secs_f64()
     );

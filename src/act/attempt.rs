@@ -157,7 +157,7 @@ impl Run<'_> {
         let (Some(idempotency_key), Some(body)) = (row.idempotency_key(), row.request.clone()) else {
             return Ok(None);
         };
-        if looked_at.elapsed() > MAX_DELAY || looked_at > self.last_try() {
+        if looked_at.elapsed() > MAX_DELAY || looked_at > self.last_request() {
             tracing::warn!(id = row.id, "the last look came too late: no request; a later run tries again");
             return Ok(None);
         }

@@ -13,7 +13,7 @@
 //!                     record the answer ◀─ Resend ◀─ request, within 2 s ◀──────────────┘
 //!                        │
 //!                        └─ the key, the quota, too fast, three refusals: all sending rests
-//!                   ─▶ then contacts, for half of the run at most ─▶ release the lock
+//!                   ─▶ then contacts, for 10 s even if more is due, for half of the run at most ─▶ release the lock
 //! ```
 //!
 //! What is over is settled even while sending is paused, rests, or is switched off. What fails is passed over, and is

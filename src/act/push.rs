@@ -30,7 +30,7 @@ impl Run<'_> {
             return Ok(());
         }
         let Some(key) = self.key().await else { return Ok(()) };
-        let last = self.last_try().min(Instant::now() + BUDGET);
+        let last = self.last_request().min(Instant::now() + BUDGET);
         let mut failures = 0;
         for entry in entries {
             if failures >= MAX_FAILURES || !self.pace.wait(last).await || Instant::now() >= last {

@@ -28,8 +28,11 @@ const HALTED_PAGE: usize = 1_000;
 /// Time for which the lock is held, from the start of the run: longer than a run.
 const LOCKED: Duration = Duration::from_secs(55);
 
-/// Time that a try may take at most, with the record of its answer. With less time left, none begins.
+/// Time that a try may take at most, with the record of its answer. With less time left, no request begins.
 const TRY: Duration = Duration::from_secs(15);
+
+/// Time that is left to contacts where some wait: a "no" must not wait until thousands of follow-ups are sent.
+const PUSH_RESERVE: Duration = Duration::from_secs(10);
 
 /// Reason why no further follow-up is sent in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub(super) struct Run<'a> {
     pub(super) connected_at: Option<Instant>,
     /// Number of tasks that were due at the start, for alerts.
     pub(super) waiting: usize,
+    /// Time that is left to contacts.
+    push_reserve: Duration,
     push_resting_until: Option<UnixMillis>,
     locked_until: UnixMillis,
     report: ActReport,
@@ -95,6 +100,7 @@ impl<'a> Run<'a> {
             paused: BTreeMap::new(),
             connected_at: None,
             waiting: 0,
+            push_reserve: Duration::ZERO,
             push_resting_until: None,
             locked_until: started.plus(LOCKED),
             report: ActReport::default(),
@@ -109,9 +115,15 @@ impl<'a> Run<'a> {
         self.report.did.push(activity);
     }
 
-    /// Time after which no try begins.
-    pub(super) fn last_try(&self) -> Instant {
+    /// Time after which no request begins.
+    pub(super) fn last_request(&self) -> Instant {
         self.deadline.checked_sub(TRY).unwrap_or(self.deadline)
+    }
+
+    /// Time after which no try of a follow-up begins.
+    pub(super) fn last_try(&self) -> Instant {
+        let last = self.last_request();
+        last.checked_sub(self.push_reserve).unwrap_or(last)
     }
 
     pub(super) async fn process(&mut self) {
@@ -147,12 +159,13 @@ impl<'a> Run<'a> {
         state: LockState,
     ) -> Result<(), CallError> {
         let halt = self.take_over(state);
+        let may_push = self.push_resting_until.is_none_or(|until| until <= UnixMillis::now());
+        if may_push && !pushes.is_empty() {
+            self.push_reserve = PUSH_RESERVE;
+        }
         let halt = self.send_due(due, halt).await?;
-        let may_push = match halt {
-            Some(Halt::LockLost | Halt::NoKey | Halt::TimeOver | Halt::Rest(RestReason::Key)) => false,
-            None | Some(Halt::Off | Halt::Switch | Halt::DayLimit | Halt::Rest(_)) => true,
-        };
-        if may_push && self.push_resting_until.is_none_or(|until| until <= UnixMillis::now()) {
+        // A missing key may be the one of the links, which contacts don't need.
+        if may_push && !matches!(halt, Some(Halt::LockLost | Halt::Rest(RestReason::Key))) {
             self.push(pushes).await?;
         }
         Ok(())

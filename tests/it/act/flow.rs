@@ -8,6 +8,7 @@ use rebound::store::followups::{Switch, SwitchOf};
 use rebound::store::{number, string, text};
 use rebound::time::hours;
 use rebound_dev::resend::SENDING_KEY;
+use tokio::time::Instant;
 
 use crate::support::act::{ActHarness, NOON, sent, tag};
 
@@ -206,6 +207,32 @@ async fn a_contact_that_opted_out_is_unsubscribed_at_resend() {
     assert_eq!(stage.resend.contact("ann+news@example.com").unwrap()["unsubscribed"], true);
     assert_eq!(pushes(&stage).await, 0);
     assert_eq!(stage.lock().await["contacts_not_found"], number(1), "`rebound doctor` says so");
+}
+
+#[tokio::test]
+async fn a_contact_does_not_wait_until_a_backlog_is_sent() {
+    let stage = ActHarness::with(&[("RESEND_RATE", "4")]).await;
+    for n in 0..60 {
+        stage.decide(&format!("e{n}"), &format!("p{n}@example.com")).await;
+    }
+    opt_out(&stage, ANN).await;
+    // A quarter of a second for each: requests may begin for 11 s, so the backlog alone takes longer.
+    stage.actor().run(&|| stage.now(), Instant::now() + Duration::from_secs(26)).await;
+    let left = stage.rows().await.iter().filter(|row| row.state.status == FollowupStatus::Due).count();
+    assert!(left > 0, "not all were sent");
+    assert_eq!(pushes(&stage).await, 0);
+}
+
+#[tokio::test]
+async fn contacts_are_unsubscribed_though_the_key_of_the_links_is_not_known() {
+    let stage = ActHarness::start().await;
+    stage.decide(EMAIL, "bob@example.com").await;
+    opt_out(&stage, ANN).await;
+    let secret =
+        [("CONSENT_KEY", ""), ("CONSENT_KEYS_ARN", "arn:aws:secretsmanager:eu-west-1:000000000000:secret:none")];
+    let report = stage.run(&stage.actor_with(&secret)).await;
+    assert_eq!((sent(&report), report.count(|did| *did == ActActivity::Pushed)), (0, 1), "{report:?}");
+    assert_eq!(pushes(&stage).await, 0);
 }
 
 #[tokio::test]
