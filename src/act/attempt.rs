@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::ActActivity;
 use super::email::{self, AnsweredEmail, EmailError, Letterhead, is_undecided};
+use super::requests::MAX_KEY_AGE;
 use super::run::{Halt, Run};
 use crate::aws::CallError;
 use crate::policy::followup::sending::{
-    AnswerMeaning, BegunTry, DropReason, FollowupStatus, LookRefusal, NotNow, SendAnswer, Settlement, asked_with,
-    email_answer,
+    AnswerMeaning, BegunTry, DropReason, FollowupStatus, LookRefusal, NotNow, SendAnswer, Settlement, email_answer,
 };
 use crate::resend::api::key::ResendKey;
 use crate::resend::recipient::Recipient;
@@ -21,12 +21,6 @@ use crate::time::{UnixMillis, hours, minutes};
 
 /// Time after the sending of the last look's transaction within which its request must begin.
 const MAX_DELAY: Duration = Duration::from_secs(2);
-
-/// Time for which a connection counts as open after a response. Servers close idle ones later.
-const OPEN: Duration = Duration::from_secs(5);
-
-/// Maximum age of a key.
-const MAX_KEY_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// Number of refusals of different follow-ups in a row after which all sending rests.
 const MAX_REFUSALS: usize = 3;
@@ -58,9 +52,9 @@ impl Run<'_> {
         if row.state.entry_at != entry.at || row.state.status == FollowupStatus::Waiting {
             return Ok(None);
         }
-        let key = self.key().await;
-        let asked_with = key.as_ref().map(|key| asked_with(self.actor.api.base_url(), key.expose()));
-        if let Some(settlement) = row.state.settlement((self.clock)(), asked_with.as_deref()) {
+        let key = self.requests.key().await;
+        let asked_with = key.as_ref().map(|key| self.requests.asked_with(key));
+        if let Some(settlement) = row.state.settlement(self.time.now(), asked_with.as_deref()) {
             self.settle(&row, settlement).await?;
             return Ok(None);
         }
@@ -76,7 +70,7 @@ impl Run<'_> {
         let (Some(key), Some(asked_with)) = (key, asked_with) else {
             tracing::error!("there is no API key of Resend: put RESEND_API_KEY into the secret ACT_KEYS_ARN");
             self.record(ActActivity::NoKey);
-            self.store.alert_key("missing_api_key", None, self.waiting, (self.clock)()).await?;
+            self.store.alert_key("missing_api_key", None, self.waiting, self.time.now()).await?;
             return Ok(Some(Halt::NoKey));
         };
         let request = match &row.request {
@@ -90,11 +84,11 @@ impl Run<'_> {
                 None => return Ok(Some(Halt::NoKey)),
             },
         };
-        if !self.pace.wait(self.last_try()).await {
+        if !self.requests.rate.wait(self.time.last_try()).await {
             return Ok(Some(Halt::TimeOver));
         }
-        self.connect().await;
-        if Instant::now() >= self.last_try() {
+        self.requests.connect().await;
+        if Instant::now() >= self.time.last_try() {
             return Ok(Some(Halt::TimeOver));
         }
         self.look_and_try(&row, &request, &key, &asked_with).await
@@ -108,13 +102,13 @@ impl Run<'_> {
         key: &Arc<ResendKey>,
         asked_with: &str,
     ) -> Result<Option<Halt>, CallError> {
-        let (now, real_now) = ((self.clock)(), UnixMillis::now());
-        let (config, domain) = (Arc::clone(&self.actor.config), email::sender_domain(request));
+        let (now, real_now) = (self.time.now(), UnixMillis::now());
+        let (config, domain) = (self.config, email::sender_domain(request));
         let look = LastLook {
             now,
             real_now,
-            holder: &self.holder,
-            next_request_at: self.pace.after(real_now),
+            holder: self.lock.holder(),
+            next_request_at: self.requests.rate.after(real_now),
             per_day: config.per_day,
             asked_with,
             zone: &config.zone,
@@ -157,24 +151,21 @@ impl Run<'_> {
         let (Some(idempotency_key), Some(body)) = (row.idempotency_key(), row.request.clone()) else {
             return Ok(None);
         };
-        if looked_at.elapsed() > MAX_DELAY || looked_at > self.last_request() {
+        if looked_at.elapsed() > MAX_DELAY || looked_at > self.time.last_request() {
             tracing::warn!(id = row.id, "the last look came too late: no request; a later run tries again");
             return Ok(None);
         }
-        self.pace.begin(UnixMillis::now());
         self.record(ActActivity::Requested);
-        let response = self.actor.api.send_email(key, &idempotency_key, body).await;
-        self.pace.end();
-        self.connected_at = response.as_ref().ok().map(|_| Instant::now());
+        let response = self.requests.send_email(key, &idempotency_key, body).await;
         let answer = email_answer(&response);
         let AnswerMeaning::Accepted { id } = &answer.meaning else {
             return self.record_refusal(row, begun, &answer, key).await;
         };
-        self.store.record_accepted(&row.email_id, &row.id, id, ACT, (self.clock)()).await?;
+        self.store.record_accepted(&row.email_id, &row.id, id, ACT, self.time.now()).await?;
         self.record(ActActivity::Sent);
         if !self.refused.is_empty() {
             self.refused.clear();
-            self.lock.clear_refusals(&self.holder).await?;
+            self.lock.clear_refusals().await?;
         }
         Ok(None)
     }
@@ -189,11 +180,11 @@ impl Run<'_> {
     ) -> Result<Option<Halt>, CallError> {
         tracing::warn!(id = row.id, answer = answer.name, status = answer.status, "not accepted");
         self.record(ActActivity::NotAccepted(answer.meaning.clone()));
-        let recorded = self.store.record_answer(row, begun, answer, self.waiting, (self.clock)()).await;
+        let recorded = self.store.record_answer(row, begun, answer, self.waiting, self.time.now()).await;
         // Even if the record failed, sending halts.
         let halt = match &answer.meaning {
             AnswerMeaning::Key => {
-                self.actor.key.reload(Some(key)).await;
+                self.requests.reload_key(key).await;
                 self.rest(REST, RestReason::Key).await
             }
             AnswerMeaning::Quota => self.rest(QUOTA_REST, RestReason::Quota).await,
@@ -216,9 +207,9 @@ impl Run<'_> {
     async fn rest(&mut self, time: Duration, because: RestReason) -> Option<Halt> {
         let until = UnixMillis::now().plus(time);
         if because == RestReason::TooFast {
-            self.pace.not_before(until);
+            self.requests.rate.not_before(until);
         }
-        if let Err(error) = self.lock.rest(&self.holder, until, because).await {
+        if let Err(error) = self.lock.rest(until, because).await {
             self.pass_over(error);
         }
         (because != RestReason::TooFast).then_some(Halt::Rest(because))
@@ -230,7 +221,7 @@ impl Run<'_> {
             self.refused.clear();
             return self.rest(REST, RestReason::Refusals).await;
         }
-        if let Err(error) = self.lock.count_refusal(&self.holder, id).await {
+        if let Err(error) = self.lock.count_refusal(id).await {
             self.pass_over(error);
         }
         None
@@ -242,8 +233,8 @@ impl Run<'_> {
         row: &FollowupRow,
         recipient: &Recipient,
     ) -> Result<Option<Result<String, EmailError>>, CallError> {
-        let config = &self.actor.config;
-        let (Some(links), Some(secret)) = (&config.links, &self.actor.link_keys) else { return Ok(None) };
+        let config = self.config;
+        let (Some(links), Some(secret)) = (&config.links, self.link_keys) else { return Ok(None) };
         secret.refresh(MAX_KEY_AGE).await;
         let Some(keys) = secret.get().await else {
             tracing::error!("no key of the unsubscribe links is known: see the secret CONSENT_KEYS_ARN");
@@ -264,22 +255,8 @@ impl Run<'_> {
         Ok(Some(email::request_body(&row.email_id, &row.id, recipient, &answered, &letterhead)))
     }
 
-    /// The API key, read again when it is older than five minutes.
-    pub(super) async fn key(&self) -> Option<Arc<ResendKey>> {
-        self.actor.key.refresh(MAX_KEY_AGE).await;
-        self.actor.key.get().await
-    }
-
-    /// Opens the connection, so that a request begins as soon as it may.
-    pub(super) async fn connect(&mut self) {
-        if self.connected_at.is_none_or(|at| at.elapsed() > OPEN) {
-            let _ = tokio::time::timeout(OPEN, self.actor.api.connect()).await;
-            self.connected_at = Some(Instant::now());
-        }
-    }
-
     async fn settle(&mut self, row: &FollowupRow, settlement: Settlement) -> Result<(), CallError> {
-        let written = self.store.settle(row, settlement, (self.clock)()).await?;
+        let written = self.store.settle(row, settlement, self.time.now()).await?;
         self.note(&written);
         Ok(())
     }
@@ -290,7 +267,7 @@ impl Run<'_> {
         reason: &NotNow,
         guards: Vec<LookRefusal>,
     ) -> Result<Option<Halt>, CallError> {
-        let now = (self.clock)();
+        let now = self.time.now();
         self.store.postpone(row, reason.until(now), reason.why(), guards, now).await?;
         self.record(ActActivity::Postponed);
         Ok(None)
@@ -303,7 +280,7 @@ impl Run<'_> {
         why: &str,
         guards: Vec<LookRefusal>,
     ) -> Result<(), CallError> {
-        let written = self.store.drop_followup(row, reason, ACT, why, guards, (self.clock)()).await?;
+        let written = self.store.drop_followup(row, reason, ACT, why, guards, self.time.now()).await?;
         self.note(&written);
         Ok(())
     }

@@ -22,7 +22,7 @@
 //! - `run`: one run, and the order of its steps.
 //! - `attempt`: one follow-up, from its row to the recorded answer.
 //! - [`email`]: the email of a follow-up. Pure code.
-//! - `pace`: the rate of requests.
+//! - `requests`: the requests to Resend, and `pace`: their rate.
 //! - `push`: contacts that opted out.
 //! - `activities`: the metrics of a run.
 
@@ -31,6 +31,7 @@ mod attempt;
 pub mod email;
 mod pace;
 mod push;
+mod requests;
 mod run;
 
 use std::sync::Arc;
@@ -41,7 +42,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub use self::activities::{ActActivity, ActReport};
-use self::run::Run;
 use crate::aws::AwsEnvironment;
 use crate::aws::secret::Secret;
 use crate::config::{ActConfig, ConfigError, EnvironmentError, RELOAD_INTERVAL};
@@ -120,10 +120,8 @@ impl Actor {
     /// Runs once, with the service's clock, until `deadline`.
     pub async fn run(&self, clock: Clock<'_>, deadline: Instant) -> ActReport {
         let started = Instant::now();
-        let mut run = Run::new(self, clock, deadline);
         // Boxed: the compiler nests each future in the one that awaits it, and its depth is limited.
-        Box::pin(run.process()).await;
-        let report = run.into_report();
+        let report = Box::pin(run::run(self, clock, deadline)).await;
         self.metrics.write(clock(), &report.metrics());
         for error in &report.errors {
             tracing::error!(%error, "passed over in this run");

@@ -29,16 +29,14 @@ impl Run<'_> {
         if entries.is_empty() {
             return Ok(());
         }
-        let Some(key) = self.key().await else { return Ok(()) };
-        let last = self.last_request().min(Instant::now() + BUDGET);
+        let Some(key) = self.requests.key().await else { return Ok(()) };
+        let last = self.time.last_request().min(Instant::now() + BUDGET);
         let mut failures = 0;
         for entry in entries {
-            if failures >= MAX_FAILURES || !self.pace.wait(last).await || Instant::now() >= last {
+            if failures >= MAX_FAILURES || !self.requests.rate.wait(last).await || Instant::now() >= last {
                 break;
             }
-            self.pace.begin(UnixMillis::now());
-            let response = self.actor.api.unsubscribe_contact(&key, &entry.key).await;
-            self.pace.end();
+            let response = self.requests.unsubscribe_contact(&key, &entry.key).await;
             let done = match push_answer(&response) {
                 meaning @ (PushMeaning::Done | PushMeaning::NoContact) => {
                     failures = 0;
@@ -53,8 +51,8 @@ impl Run<'_> {
                     );
                     self.record(ActActivity::PushRefused);
                     let until = UnixMillis::now().plus(KEY_REST);
-                    self.lock.rest_pushes(&self.holder, until).await?;
-                    let now = (self.clock)();
+                    self.lock.rest_pushes(until).await?;
+                    let now = self.time.now();
                     return self.store.alert_key(&answer.name, answer.status, self.waiting, now).await;
                 }
                 PushMeaning::Later => {
@@ -72,13 +70,13 @@ impl Run<'_> {
     /// Deletes an entry that is done. A recipient without a contact is counted: after a crash in between, not.
     async fn finish(&self, entry: &AgendaEntry, is_missing: bool) -> Result<(), CallError> {
         self.agenda.delete(entry).await?;
-        if is_missing { self.lock.count_missing_contact(&self.holder).await } else { Ok(()) }
+        if is_missing { self.lock.count_missing_contact().await } else { Ok(()) }
     }
 
     /// Puts the entry of a later try, and then deletes this one: after a crash in between there are two, and the contact
     /// is unsubscribed twice.
     async fn postpone(&self, entry: &AgendaEntry) -> Result<(), CallError> {
-        let later = AgendaEntry::new(AgendaKind::Push, (self.clock)().plus(LATER), &entry.key, &[]);
+        let later = AgendaEntry::new(AgendaKind::Push, self.time.now().plus(LATER), &entry.key, &[]);
         self.agenda.put(&later).await?;
         self.agenda.delete(entry).await
     }

@@ -6,12 +6,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pace::RequestRate;
+use super::requests::ResendRequests;
 use super::{ActActivity, ActReport, Actor, Clock};
 use crate::aws::CallError;
+use crate::aws::secret::Secret;
+use crate::config::ActConfig;
+use crate::policy::consent_link::ConsentKeys;
 use crate::policy::followup::FollowupMode;
 use crate::policy::followup::sending::{FollowupStatus, LookRefusal};
 use crate::resend::campaign::Campaign;
-use crate::store::act_lock::{ActLock, LockState, RestReason};
+use crate::store::act_lock::{ActLock, HeldActLock, LockState, RestReason};
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::client::RetryClient;
 use crate::store::followups::{FollowupEntry, FollowupStore};
@@ -53,66 +57,18 @@ pub(super) enum Halt {
     LockLost,
 }
 
-/// One run, with everything that it needs.
-pub(super) struct Run<'a> {
-    pub(super) actor: &'a Actor,
-    pub(super) clock: Clock<'a>,
-    pub(super) deadline: Instant,
-    pub(super) store: FollowupStore,
-    pub(super) timeline: Timeline,
-    pub(super) agenda: Agenda,
-    pub(super) lock: ActLock,
-    /// The run's own name, as holder of the lock.
-    pub(super) holder: String,
-    pub(super) pace: RequestRate,
-    /// Follow-ups that were refused since the last accepted one.
-    pub(super) refused: BTreeSet<String>,
-    /// Campaigns that a look in this run found paused by a person, with its refusals.
-    pub(super) paused: BTreeMap<Campaign, Vec<LookRefusal>>,
-    /// Time of the last response, after which the connection is open.
-    pub(super) connected_at: Option<Instant>,
-    /// Number of tasks that were due at the start, for alerts.
-    pub(super) waiting: usize,
+/// The time of a run.
+pub(super) struct RunTime<'a> {
+    clock: Clock<'a>,
+    deadline: Instant,
     /// Time that is left to contacts.
     push_reserve: Duration,
-    push_resting_until: Option<UnixMillis>,
-    locked_until: UnixMillis,
-    report: ActReport,
 }
 
-impl<'a> Run<'a> {
-    pub(super) fn new(actor: &'a Actor, clock: Clock<'a>, deadline: Instant) -> Self {
-        let calls = RetryClient::new(actor.dynamodb.clone(), deadline);
-        let config = actor.config.as_ref();
-        let tables = &config.tables;
-        let started = UnixMillis::now();
-        Self {
-            actor,
-            clock,
-            deadline,
-            store: FollowupStore::new(calls.clone(), tables.clone()).with_stack(config.stack.as_deref()),
-            timeline: Timeline::new(calls.clone(), &tables.events),
-            agenda: Agenda::new(calls.clone(), &tables.agenda),
-            lock: ActLock::new(calls, &tables.agenda),
-            holder: format!("{:016x}", fastrand::u64(..)),
-            pace: RequestRate::new(config.interval, started),
-            refused: BTreeSet::new(),
-            paused: BTreeMap::new(),
-            connected_at: None,
-            waiting: 0,
-            push_reserve: Duration::ZERO,
-            push_resting_until: None,
-            locked_until: started.plus(LOCKED),
-            report: ActReport::default(),
-        }
-    }
-
-    pub(super) fn into_report(self) -> ActReport {
-        self.report
-    }
-
-    pub(super) fn record(&mut self, activity: ActActivity) {
-        self.report.did.push(activity);
+impl RunTime<'_> {
+    /// The service's time.
+    pub(super) fn now(&self) -> UnixMillis {
+        (self.clock)()
     }
 
     /// Time after which no request begins.
@@ -125,48 +81,105 @@ impl<'a> Run<'a> {
         let last = self.last_request();
         last.checked_sub(self.push_reserve).unwrap_or(last)
     }
+}
 
-    pub(super) async fn process(&mut self) {
-        if let Err(error) = self.try_to_process().await {
-            self.report.errors.push(error);
-        }
+/// Tasks that were due at the start of a run.
+struct DueTasks {
+    followups: Vec<FollowupEntry>,
+    contacts: Vec<AgendaEntry>,
+}
+
+/// A run that holds the lock.
+pub(super) struct Run<'a> {
+    pub(super) config: &'a ActConfig,
+    /// The keys of the unsubscribe links. `None` if nothing is sent.
+    pub(super) link_keys: Option<&'a Secret<ConsentKeys>>,
+    pub(super) time: RunTime<'a>,
+    pub(super) store: FollowupStore,
+    pub(super) timeline: Timeline,
+    pub(super) agenda: Agenda,
+    pub(super) lock: HeldActLock,
+    pub(super) requests: ResendRequests<'a>,
+    /// Follow-ups that were refused since the last accepted one.
+    pub(super) refused: BTreeSet<String>,
+    /// Campaigns that a look in this run found paused by a person, with its refusals.
+    pub(super) paused: BTreeMap<Campaign, Vec<LookRefusal>>,
+    /// Number of tasks that were due at the start, for alerts.
+    pub(super) waiting: usize,
+    report: ActReport,
+}
+
+/// Runs once: nothing, if nothing is due, or another run holds the lock.
+pub(super) async fn run(actor: &Actor, clock: Clock<'_>, deadline: Instant) -> ActReport {
+    match Run::begin(actor, RunTime { clock, deadline, push_reserve: Duration::ZERO }).await {
+        Ok(None) => ActReport::default(),
+        Ok(Some((run, tasks, state))) => run.process(tasks, state).await,
+        Err(error) => ActReport { did: Vec::new(), errors: vec![error] },
     }
+}
 
-    async fn try_to_process(&mut self) -> Result<(), CallError> {
-        let now = (self.clock)();
-        let due = self.store.due(now, PAGE).await?;
-        let pushes = self.agenda.due(AgendaKind::Push, now, PAGE).await?;
-        self.waiting = due.len() + pushes.len();
-        if self.waiting == 0 {
-            return Ok(());
+impl<'a> Run<'a> {
+    /// Reads what is due, and acquires the lock.
+    async fn begin(actor: &'a Actor, time: RunTime<'a>) -> Result<Option<(Self, DueTasks, LockState)>, CallError> {
+        let started = UnixMillis::now();
+        let calls = RetryClient::new(actor.dynamodb.clone(), time.deadline);
+        let config = actor.config.as_ref();
+        let tables = &config.tables;
+        let store = FollowupStore::new(calls.clone(), tables.clone()).with_stack(config.stack.as_deref());
+        let agenda = Agenda::new(calls.clone(), &tables.agenda);
+        let now = time.now();
+        let followups = store.due(now, PAGE).await?;
+        let contacts = agenda.due(AgendaKind::Push, now, PAGE).await?;
+        let waiting = followups.len() + contacts.len();
+        if waiting == 0 {
+            return Ok(None);
         }
-        let Some(state) = self.lock.acquire(&self.holder, UnixMillis::now(), self.locked_until).await? else {
-            return Ok(());
+        let (lock, holder) = (ActLock::new(calls.clone(), &tables.agenda), format!("{:016x}", fastrand::u64(..)));
+        let Some((lock, state)) = lock.acquire(holder, UnixMillis::now(), started.plus(LOCKED)).await? else {
+            return Ok(None);
         };
-        if !due.is_empty() {
-            self.record(ActActivity::Due(due.len()));
-        }
-        let worked = self.work(due, pushes, state).await;
-        // Without it, the next run waits until the lock is over.
-        let released = self.lock.release(&self.holder, self.pace.next()).await;
-        worked.and(released)
+        let run = Self {
+            config,
+            link_keys: actor.link_keys.as_deref(),
+            time,
+            store,
+            timeline: Timeline::new(calls, &tables.events),
+            agenda,
+            lock,
+            requests: ResendRequests::new(&actor.api, &actor.key, RequestRate::new(config.interval, started)),
+            refused: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            waiting,
+            report: ActReport::default(),
+        };
+        Ok(Some((run, DueTasks { followups, contacts }, state)))
     }
 
-    async fn work(
-        &mut self,
-        due: Vec<FollowupEntry>,
-        pushes: Vec<AgendaEntry>,
-        state: LockState,
-    ) -> Result<(), CallError> {
-        let halt = self.take_over(state);
-        let may_push = self.push_resting_until.is_none_or(|until| until <= UnixMillis::now());
-        if may_push && !pushes.is_empty() {
-            self.push_reserve = PUSH_RESERVE;
+    async fn process(mut self, tasks: DueTasks, state: LockState) -> ActReport {
+        if !tasks.followups.is_empty() {
+            self.record(ActActivity::Due(tasks.followups.len()));
         }
-        let halt = self.send_due(due, halt).await?;
+        let worked = self.work(tasks, state).await;
+        // Without it, the next run waits until the lock is over.
+        let released = self.lock.release(self.requests.rate.next()).await;
+        self.report.errors.extend(worked.and(released).err());
+        self.report
+    }
+
+    pub(super) fn record(&mut self, activity: ActActivity) {
+        self.report.did.push(activity);
+    }
+
+    async fn work(&mut self, tasks: DueTasks, state: LockState) -> Result<(), CallError> {
+        let may_push = state.push_resting_until.is_none_or(|until| until <= UnixMillis::now());
+        if may_push && !tasks.contacts.is_empty() {
+            self.time.push_reserve = PUSH_RESERVE;
+        }
+        let halt = self.take_over(state);
+        let halt = self.send_due(tasks.followups, halt).await?;
         // A missing key may be the one of the links, which contacts don't need.
         if may_push && !matches!(halt, Some(Halt::LockLost | Halt::Rest(RestReason::Key))) {
-            self.push(pushes).await?;
+            self.push(tasks.contacts).await?;
         }
         Ok(())
     }
@@ -174,16 +187,15 @@ impl<'a> Run<'a> {
     /// Continues with the rate and the rests of earlier runs.
     fn take_over(&mut self, state: LockState) -> Option<Halt> {
         if let Some(at) = state.next_request_at {
-            self.pace.not_before(at);
+            self.requests.rate.not_before(at);
         }
         self.refused = state.refused_in_a_row;
-        self.push_resting_until = state.push_resting_until;
-        if self.actor.config.followups != FollowupMode::Send {
+        if self.config.followups != FollowupMode::Send {
             return Some(Halt::Off);
         }
         match state.rest {
             Some((until, RestReason::TooFast)) => {
-                self.pace.not_before(until);
+                self.requests.rate.not_before(until);
                 None
             }
             Some((until, because)) if until > UnixMillis::now() => Some(Halt::Rest(because)),
@@ -204,7 +216,7 @@ impl<'a> Run<'a> {
             // What failed stays in front of the others.
             limit = PAGE + self.report.errors.len();
             let size = if halt.is_some() { HALTED_PAGE } else { limit };
-            page = self.store.due((self.clock)(), size).await?;
+            page = self.store.due(self.time.now(), size).await?;
         }
         if matches!(halt, Some(Halt::TimeOver | Halt::LockLost)) {
             return Ok(halt);
@@ -228,7 +240,7 @@ impl<'a> Run<'a> {
             if !passed.insert(entry.id.clone()) {
                 continue;
             }
-            if Instant::now() >= self.last_try() {
+            if Instant::now() >= self.time.last_try() {
                 return Some(Halt::TimeOver);
             }
             match self.attempt(&entry, halt).await {

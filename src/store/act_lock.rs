@@ -73,6 +73,13 @@ pub struct ActLock {
     table: String,
 }
 
+/// The lock in the hands of one run. What it writes has no effect once another run holds the lock.
+#[derive(Debug)]
+pub struct HeldActLock {
+    lock: ActLock,
+    holder: String,
+}
+
 impl LockState {
     fn from_item(item: &Item) -> Self {
         let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
@@ -100,30 +107,40 @@ impl ActLock {
         Ok(item.as_ref().map(LockState::from_item).unwrap_or_default())
     }
 
-    /// Acquires the lock until `until`. Returns `None` if another run holds it. Acquiring it again is safe.
+    /// Acquires the lock until `until`, in the name of `holder`. Returns `None` if another run holds it. Acquiring it again
+    /// is safe.
     pub async fn acquire(
-        &self,
-        holder: &str,
+        self,
+        holder: String,
         now: UnixMillis,
         until: UnixMillis,
-    ) -> Result<Option<LockState>, CallError> {
+    ) -> Result<Option<(HeldActLock, LockState)>, CallError> {
         let values = [(":until", number(until.0)), (":now", number(now.0))];
         let condition = "attribute_not_exists(holder) OR #until <= :now OR holder = :me";
-        let change = change("SET holder = :me, #until = :until", condition, holder, &values);
+        let change = change("SET holder = :me, #until = :until", condition, &holder, &values);
         match self.calls.update(&self.table, lock_key(), &change).await? {
-            ConditionalWrite::Applied(item) => Ok(Some(LockState::from_item(&item))),
+            ConditionalWrite::Applied(item) => {
+                Ok(Some((HeldActLock { lock: self, holder }, LockState::from_item(&item))))
+            }
             ConditionalWrite::ConditionFailed(_) => Ok(None),
         }
     }
+}
 
-    /// Releases the lock. Without effect if it is not held any more.
-    pub async fn release(&self, holder: &str, next_request_at: UnixMillis) -> Result<(), CallError> {
+impl HeldActLock {
+    /// The name of the run that holds it.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// Releases the lock.
+    pub async fn release(self, next_request_at: UnixMillis) -> Result<(), CallError> {
         let values = [(":next", number(next_request_at.0))];
-        self.set("SET next_request_at = :next REMOVE holder, #until", holder, &values).await
+        self.set("SET next_request_at = :next REMOVE holder, #until", &values).await
     }
 
     /// Lets all sending rest until `until`.
-    pub async fn rest(&self, holder: &str, until: UnixMillis, because: RestReason) -> Result<(), CallError> {
+    pub async fn rest(&self, until: UnixMillis, because: RestReason) -> Result<(), CallError> {
         // After a rest because of refusals, their count begins at 0.
         let update = match because {
             RestReason::Refusals => {
@@ -131,32 +148,33 @@ impl ActLock {
             }
             _ => "SET resting_until = :rest, resting_because = :because, #until = #until",
         };
-        self.set(update, holder, &[(":rest", number(until.0)), (":because", text(because.as_str()))]).await
+        self.set(update, &[(":rest", number(until.0)), (":because", text(because.as_str()))]).await
     }
 
     /// Lets the unsubscription of contacts rest until `until`.
-    pub async fn rest_pushes(&self, holder: &str, until: UnixMillis) -> Result<(), CallError> {
-        self.set("SET push_resting_until = :rest, #until = #until", holder, &[(":rest", number(until.0))]).await
+    pub async fn rest_pushes(&self, until: UnixMillis) -> Result<(), CallError> {
+        self.set("SET push_resting_until = :rest, #until = #until", &[(":rest", number(until.0))]).await
     }
 
     /// Counts a refusal of this follow-up.
-    pub async fn count_refusal(&self, holder: &str, id: &str) -> Result<(), CallError> {
+    pub async fn count_refusal(&self, id: &str) -> Result<(), CallError> {
         let id = AttributeValue::Ss(vec![id.to_owned()]);
-        self.set("ADD refused_in_a_row :id SET #until = #until", holder, &[(":id", id)]).await
+        self.set("ADD refused_in_a_row :id SET #until = #until", &[(":id", id)]).await
     }
 
     /// Counts a recipient who opted out and is no contact at Resend.
-    pub async fn count_missing_contact(&self, holder: &str) -> Result<(), CallError> {
-        self.set("ADD contacts_not_found :one SET #until = #until", holder, &[(":one", number(1))]).await
+    pub async fn count_missing_contact(&self) -> Result<(), CallError> {
+        self.set("ADD contacts_not_found :one SET #until = #until", &[(":one", number(1))]).await
     }
 
     /// Forgets the refusals: a follow-up was accepted.
-    pub async fn clear_refusals(&self, holder: &str) -> Result<(), CallError> {
-        self.set("SET #until = #until REMOVE refused_in_a_row", holder, &[]).await
+    pub async fn clear_refusals(&self) -> Result<(), CallError> {
+        self.set("SET #until = #until REMOVE refused_in_a_row", &[]).await
     }
 
-    async fn set(&self, update: &str, holder: &str, values: &[(&str, AttributeValue)]) -> Result<(), CallError> {
-        self.calls.update(&self.table, lock_key(), &change(update, "holder = :me", holder, values)).await?;
+    async fn set(&self, update: &str, values: &[(&str, AttributeValue)]) -> Result<(), CallError> {
+        let change = change(update, "holder = :me", &self.holder, values);
+        self.lock.calls.update(&self.lock.table, lock_key(), &change).await?;
         Ok(())
     }
 }

@@ -16,7 +16,6 @@ use rebound::store::followups::{FollowupSlot, read_facts};
 use rebound::store::outbox::OutboxClaim;
 use rebound::time::UnixMillis;
 use serde_json::json;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::support::{ReceiveHarness, active_reasons, complaint, event, signed};
@@ -58,24 +57,19 @@ async fn complained_while_deleted(before: Item, put_instead: Option<Item>, body:
     let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
     let client = service.aws.clients().unwrap().dynamodb();
     put(&client, &table, before).await;
-    service.proxy.plan(move |call| {
-        if call.index == 1 {
-            let deletes = async {
-                delete(&client, &table, item(&[("recipient", text(ANN))])).await;
-                if let Some(item) = put_instead.clone() {
-                    put(&client, &table, item).await;
-                }
-            };
-            tokio::task::block_in_place(|| Handle::current().block_on(deletes));
+    service.proxy.plan(|_| None);
+    service.proxy.before(1, async move {
+        delete(&client, &table, item(&[("recipient", text(ANN))])).await;
+        if let Some(item) = put_instead {
+            put(&client, &table, item).await;
         }
-        None
     });
     service.accepts(&signed(body), "handled").await;
     assert!(service.proxy.calls().len() > 2, "the second call was refused");
     service.suppressions().await.remove(ANN).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_merge_does_not_bring_a_deleted_item_back() {
     for version in [None, Some(number(3)), Some(text("three"))] {
         let versioned: Vec<_> = version.iter().map(|version| ("version", version.clone())).collect();
@@ -85,7 +79,7 @@ async fn a_merge_does_not_bring_a_deleted_item_back() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": [ANN] } });
     let newer = AttributeValue::M(item(&[("at", number(1_795_440_600_000)), ("message_id", text("msg_newer"))]));
@@ -99,7 +93,7 @@ async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_item_put_again_meanwhile_is_merged_not_the_old_one() {
     // The first webhook about Ann, as the service itself writes it.
     let first = async |body: Vec<u8>| {
@@ -119,7 +113,7 @@ async fn an_item_put_again_meanwhile_is_merged_not_the_old_one() {
     assert!(!ann_item.contains_key("note"), "{ann_item:#?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_item_made_by_hand_is_merged_like_any_other() {
     for version in [None, Some(text("three")), Some(AttributeValue::N("1.5".to_owned()))] {
         let service = ReceiveHarness::start().await;

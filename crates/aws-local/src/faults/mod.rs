@@ -11,6 +11,7 @@ mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{fmt, io};
@@ -26,6 +27,8 @@ use self::upstream::Upstream;
 use super::server::Server;
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The fault plan and the record of calls. Clones share both, so several proxies have one plan and one count.
 #[derive(Clone)]
@@ -45,6 +48,8 @@ struct FaultState {
     plan: Plan,
     /// Number of plans so far.
     plans: usize,
+    /// Work before the call with this index.
+    before: BTreeMap<usize, Work>,
     /// Number of calls.
     came: usize,
     /// The calls. `None` if they are not recorded.
@@ -64,6 +69,7 @@ impl Default for Faults {
         let state = FaultState {
             plan: Box::new(|_| None),
             plans: 0,
+            before: BTreeMap::new(),
             came: 0,
             calls: Some(Vec::new()),
             injected: BTreeMap::new(),
@@ -94,11 +100,18 @@ impl Faults {
         let mut state = self.state();
         state.plan = Box::new(plan);
         state.plans += 1;
+        state.before.clear();
         state.came = 0;
         state.calls.iter_mut().for_each(Vec::clear);
         state.injected.clear();
         state.late.clear();
         self.shared.killed.send_replace(false);
+    }
+
+    /// Runs `work` when the call with this index comes, and passes the call on after it. Other calls do not wait: a plan
+    /// that waits would stop them all, also those of its work. A later plan forgets it.
+    pub fn before(&self, index: usize, work: impl Future<Output = ()> + Send + 'static) {
+        self.state().before.insert(index, Box::pin(work));
     }
 
     /// Returns the calls since the last plan.
@@ -149,11 +162,12 @@ impl Faults {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the fault of the next call, and the number of its plan.
-    fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize) {
+    /// Returns the fault of the next call, the number of its plan, and the work before it.
+    fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize, Option<Work>) {
         let mut state = self.state();
         let call = Call { index: state.came, service, operation: operation.to_owned() };
         let fault = (state.plan)(&call);
+        let work = state.before.remove(&call.index);
         state.came += 1;
         if let Some(fault) = fault {
             *state.injected.entry(fault.as_str()).or_default() += 1;
@@ -161,7 +175,7 @@ impl Faults {
         if let Some(calls) = &mut state.calls {
             calls.push(call);
         }
-        (fault, state.plans)
+        (fault, state.plans, work)
     }
 
     /// Returns the items that are late now.
@@ -212,6 +226,11 @@ impl FaultProxy {
     /// Calls [`Faults::plan`], for all proxies that share it.
     pub fn plan(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         self.faults.plan(plan);
+    }
+
+    /// Calls [`Faults::before`], for all proxies that share it.
+    pub fn before(&self, index: usize, work: impl Future<Output = ()> + Send + 'static) {
+        self.faults.before(index, work);
     }
 
     /// Calls [`Faults::calls`], for all proxies that share it.

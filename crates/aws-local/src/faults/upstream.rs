@@ -28,7 +28,10 @@ impl Upstream {
             return Ok(json_response(StatusCode::OK, "application/json", counted.to_string()));
         }
         let operation = self.operation(&request);
-        let (fault, plan) = self.faults.next(self.service, &operation);
+        let (fault, plan, work) = self.faults.next(self.service, &operation);
+        if let Some(work) = work {
+            work.await;
+        }
         if let Some(Fault::ShowHalf(half)) = fault
             && operation == "TransactWriteItems"
         {

@@ -92,6 +92,19 @@ async fn one_plan_and_one_count_go_for_all_three_services() {
     }
 }
 
+#[tokio::test]
+async fn work_before_a_call_may_call_through_the_same_proxies() {
+    let aws = Aws::start().await;
+    aws.faults.plan(|_| None);
+    let put = aws.dynamodb_client.put_item().set_table_name(Some(aws.table()));
+    let put = put.set_item(Some(aws.put("bob@example.com", 1).item));
+    aws.faults.before(1, async move { drop(put.send().await.unwrap()) });
+    assert_eq!(aws.call_each().await, [Ok(()), Ok(()), Ok(())]);
+    let operations: Vec<String> = aws.faults.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(operations, ["PutItem", "Publish", "PutItem", "SendMessageBatch"]);
+    assert_eq!(aws.applied().await, [2, 1, 1]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_fails_in_its_own_words() {
     for (fault, codes, applied) in [
