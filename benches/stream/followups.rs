@@ -105,7 +105,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let each = |count: f64| if sent == 0 { 0.0 } else { count / sent as f64 };
     let per_run = sent as f64 / f64::from(runs.max(1));
     let accepted = resend.accepted();
-    let different: BTreeSet<&str> = accepted.iter().filter_map(|email| email.request["to"].as_str()).collect();
+    let different: BTreeSet<&str> = accepted.iter().filter_map(|email| email.request.get("to")?.as_str()).collect();
     println!("Resend accepted {} emails, to {} people", accepted.len(), different.len());
     println!(
         "sent {sent} in {runs} runs of {:.1} s together: {:.2} a second while a run lasts",

@@ -28,7 +28,7 @@ use super::server::Server;
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+type BeforeCall = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The fault plan and the record of calls. Clones share both, so several proxies have one plan and one count.
 #[derive(Clone)]
@@ -48,8 +48,8 @@ struct FaultState {
     plan: Plan,
     /// Number of plans so far.
     plans: usize,
-    /// Work before the call with this index.
-    before: BTreeMap<usize, Work>,
+    /// What is done before the call with this index.
+    before: BTreeMap<usize, BeforeCall>,
     /// Number of calls.
     came: usize,
     /// The calls. `None` if they are not recorded.
@@ -163,7 +163,7 @@ impl Faults {
     }
 
     /// Returns the fault of the next call, the number of its plan, and the work before it.
-    fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize, Option<Work>) {
+    fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize, Option<BeforeCall>) {
         let mut state = self.state();
         let call = Call { index: state.came, service, operation: operation.to_owned() };
         let fault = (state.plan)(&call);
