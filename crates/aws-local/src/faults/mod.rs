@@ -48,7 +48,7 @@ struct FaultState {
     plan: Plan,
     /// Number of plans so far.
     plans: usize,
-    /// What is done before the call with this index.
+    /// Futures to await, each before the call with this index.
     before: BTreeMap<usize, BeforeCall>,
     /// Number of calls.
     came: usize,

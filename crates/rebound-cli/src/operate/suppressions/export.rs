@@ -2,7 +2,7 @@
 //!
 //! A spreadsheet or a terminal that opens the file gets only text: in a CSV no cell is a formula
 //! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
-//! line breaks of a detail are spaces.
+//! line breaks of a detail are spaces, and two topics whose ids differ only in line breaks and tabs are one.
 
 use std::io::Write;
 
@@ -147,21 +147,24 @@ mod tests {
     /// Texts as they may come from outside: quotes, separators, line breaks, spaces at the ends, what steers a terminal.
     const TEXT: &str = "[ -~é\n\r\t\"',;=+@\u{1b}\u{202e}\u{feff}]{0,12}";
 
-    fn some_topic_change() -> impl Strategy<Value = ItemChange> {
-        ("[a-z=+0-9é\t'-]{0,30}", 1_i64..1_900_000_000_000, TEXT, any::<bool>()).prop_map(
-            |(topic, at, message, is_out)| {
-                ItemChange::Topic(TopicChange {
-                    topic: format!("t{topic}t"),
-                    at: UnixMillis(at),
-                    message: MessageId::from_verified(format!("m{message}m")),
-                    subscription: if is_out { Subscription::OptOut } else { Subscription::OptIn },
-                })
-            },
-        )
+    /// Ids of topics.
+    const TOPIC_ID: &str = "[a-z=+0-9é\t'-]{0,30}";
+    /// Ids of topics that fit on a line. In a CSV, others change: two may become one, or come in another order.
+    const ONE_LINE_TOPIC_ID: &str = "[a-z=+0-9é'-]{0,30}";
+
+    fn some_topic_change(topic_id: &'static str) -> impl Strategy<Value = ItemChange> {
+        (topic_id, 1_i64..1_900_000_000_000, TEXT, any::<bool>()).prop_map(|(topic, at, message, is_out)| {
+            ItemChange::Topic(TopicChange {
+                topic: format!("t{topic}t"),
+                at: UnixMillis(at),
+                message: MessageId::from_verified(format!("m{message}m")),
+                subscription: if is_out { Subscription::OptOut } else { Subscription::OptIn },
+            })
+        })
     }
 
-    fn some_item_change() -> impl Strategy<Value = ItemChange> {
-        prop_oneof![3 => some_change().prop_map(ItemChange::Reason), 1 => some_topic_change()]
+    fn some_item_change(topic_id: &'static str) -> impl Strategy<Value = ItemChange> {
+        prop_oneof![3 => some_change().prop_map(ItemChange::Reason), 1 => some_topic_change(topic_id)]
     }
 
     fn some_change() -> impl Strategy<Value = SuppressionChange> {
@@ -195,8 +198,8 @@ mod tests {
         (local, domain).prop_filter_map("an address", |(local, domain)| Recipient::parse(&format!("{local}@{domain}")))
     }
 
-    fn some_list() -> impl Strategy<Value = BTreeMap<Recipient, SuppressionItem>> {
-        let changes = proptest::collection::vec(some_item_change(), 1..6);
+    fn some_list(topic_id: &'static str) -> impl Strategy<Value = BTreeMap<Recipient, SuppressionItem>> {
+        let changes = proptest::collection::vec(some_item_change(topic_id), 1..6);
         proptest::collection::btree_map(some_recipient(), changes, 1..5).prop_map(|list| {
             let stored = |changes: Vec<ItemChange>| SuppressionItem::default().merged(&changes).unwrap();
             list.into_iter().map(|(recipient, changes)| (recipient, stored(changes))).collect()
@@ -235,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn exported_json_lines_are_imported_with_the_same_content(list in some_list()) {
+        fn exported_json_lines_are_imported_with_the_same_content(list in some_list(TOPIC_ID)) {
             let (text, number) = exported(&list, Format::JsonLines);
             let (again, entries) = imported(&text);
             prop_assert_eq!(contents(&again), contents(&list));
@@ -243,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn a_csv_that_is_exported_is_imported_with_the_same_content(list in some_list()) {
+        fn a_csv_that_is_exported_is_imported_with_the_same_content(list in some_list(ONE_LINE_TOPIC_ID)) {
             let (text, number) = exported(&list, Format::Csv);
             let (again, entries) = imported(&text);
             prop_assert_eq!(entries, number, "counted one way");
