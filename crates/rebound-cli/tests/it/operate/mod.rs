@@ -74,12 +74,12 @@ impl CommandOutput {
 
 /// Time after which a command that should have nothing to wait for is taken to be in a loop. It says nothing about speed:
 /// the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs a command that has nothing to wait for. Panics if it goes on for as long as a loop of attempts does.
 pub(crate) async fn at_once(variables: &BTreeMap<String, String>, arguments: &[&str]) -> CommandOutput {
-    let output = tokio::time::timeout(PATIENCE, command(variables, arguments, "")).await;
-    output.unwrap_or_else(|_| panic!("{arguments:?} still runs after {PATIENCE:?}"))
+    let output = tokio::time::timeout(LOOP_TIMEOUT, command(variables, arguments, "")).await;
+    output.unwrap_or_else(|_| panic!("{arguments:?} still runs after {LOOP_TIMEOUT:?}"))
 }
 
 /// Runs the real command with these variables and no others, and with this on standard input.

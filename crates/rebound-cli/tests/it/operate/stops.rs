@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::connect::World;
-use super::{Dev, PATIENCE, at_once, command};
+use super::{Dev, LOOP_TIMEOUT, at_once, command};
 use crate::support::{ReceiveHarness, any_port, complaint, signed};
 
 /// Starts a server that gives this response to every request. Returns it and the number of requests so far.
@@ -91,7 +91,7 @@ async fn simulate_stops_when_dev_crashes_and_says_what_stays() {
         spawn(&["simulate", &url, &local(&dev), "--rate", "100", "--emails", "2000", "--campaign", "cut-short"]);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let _folder = dev.kill().await;
-    let output = tokio::time::timeout(PATIENCE, running.wait_with_output()).await.expect("it ends").unwrap();
+    let output = tokio::time::timeout(LOOP_TIMEOUT, running.wait_with_output()).await.expect("it ends").unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && stderr.contains("nobody answers at"), "{stderr}");
     assert!(
