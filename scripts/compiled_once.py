@@ -3,7 +3,7 @@
 
 Cargo compiles a crate once for each set of features. `make demo` builds `rebound-dev` alone, `make test` the whole workspace with
 its tests: a crate that asks for one more feature of a common dependency makes `make test` compile this dependency, and all crates
-that use it, a second time.
+that use it, a second time. The profile of tests does that on purpose with the embedded DynamoDB: see Cargo.toml.
 """
 
 import collections

@@ -46,7 +46,7 @@ pub(crate) struct TableContent {
 
 /// Reads the content of each table, by the variable with its name.
 pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, TableContent)>, BoxError> {
-    let client = aws.clients()?.dynamodb();
+    let client = aws.clients().dynamodb();
     let mut all = Vec::new();
     for table in TABLES {
         let variable = table.variable;

@@ -86,15 +86,11 @@ struct Bench {
     proxy: Option<FaultProxy>,
     faults: Faults,
     protector: Protector,
-    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     async fn start(counts_units: bool) -> Result<Self, BoxError> {
-        // In a file, where the engine does not become slower: see `dynamodb` of aws-local.
-        let folder = tempfile::tempdir()?;
-        let options = LocalAwsOptions { data: Some(folder.path().join("bench.db")), ..LocalAwsOptions::in_memory() };
-        let aws = EmbeddedAws::start(&options, |_| None).await?;
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await?;
         let faults = Faults::default();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -106,7 +102,7 @@ impl Bench {
             (Some(proxy), "AWS_ENDPOINT_URL_DYNAMODB") => Some(proxy.url()),
             _ => aws.variable(name),
         })?;
-        Ok(Self { aws, proxy, faults, protector, _folder: folder })
+        Ok(Self { aws, proxy, faults, protector })
     }
 
     /// Delivers a batch. Lambda's own work is not measured.
@@ -129,7 +125,7 @@ impl Bench {
 
     /// The delivered events that were counted, by cohort.
     async fn delivered(&self) -> Result<BTreeMap<String, i64>, BoxError> {
-        let query = self.aws.clients()?.dynamodb().query();
+        let query = self.aws.clients().dynamodb().query();
         let query = query.table_name(self.aws.variable("CAMPAIGNS_TABLE").unwrap_or_default());
         let query = query.key_condition_expression("campaign = :campaign AND cohort < :after");
         let query = query.expression_attribute_values(":campaign", attribute(CAMPAIGN));

@@ -89,7 +89,7 @@ async fn fetch(consent: &Consent, method: &Method, path: &str) -> lambda_http::R
 async fn everything(aws: &EmbeddedAws) -> Vec<Item> {
     let mut items = Vec::new();
     for table in rebound::store::tables::TABLES {
-        let scan = aws.clients().unwrap().dynamodb().scan().table_name(aws.variable(table.variable).unwrap());
+        let scan = aws.clients().dynamodb().scan().table_name(aws.variable(table.variable).unwrap());
         items.extend(scan.send().await.unwrap().items.unwrap_or_default());
     }
     items
@@ -194,7 +194,7 @@ async fn behind_cloudfront_the_pages_and_the_opt_out_are_the_same() {
     let one_click = one_click.header("content-type", "application/x-www-form-urlencoded");
     let answer = one_click.body("List-Unsubscribe=One-Click").send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    let found = aws.clients().unwrap().dynamodb().get_item().table_name("rebound-suppressions");
+    let found = aws.clients().dynamodb().get_item().table_name("rebound-suppressions");
     let found = found.key("recipient", AttributeValue::S(ANN.to_owned())).send().await.unwrap().item.unwrap();
     assert_eq!(found["reasons"].as_ss().unwrap(), &["opted_out"]);
 }

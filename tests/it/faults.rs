@@ -245,7 +245,7 @@ async fn only_the_functions_calls_pass_the_fault_proxy() {
         (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), aws.insert_fault_proxy(faults.clone()).await.unwrap());
     assert_ne!(proxy, direct);
     assert_eq!(aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), direct, "what other commands get");
-    let scan = aws.clients().unwrap().dynamodb().scan().table_name(aws.variable("EVENTS_TABLE").unwrap());
+    let scan = aws.clients().dynamodb().scan().table_name(aws.variable("EVENTS_TABLE").unwrap());
     scan.send().await.unwrap();
     assert!(faults.calls().is_empty());
     aws.protector()

@@ -37,7 +37,7 @@ async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
         partial_failures: true,
     };
 
-    let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let (client, url) = (aws.clients().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let function = Function::failing(|record| body(record) == "message 1");
     let pollers = poll(&aws, std::slice::from_ref(&mapping), |_| function.invoke()).await.unwrap();
     send(&client, &url, numbered(3)).await;
@@ -57,7 +57,7 @@ async fn after_a_crash_messages_return_faster_by_the_time_scale() {
     let settle = Duration::from_millis(250);
     let options = stack::LocalAwsOptions { settle, ..stack::LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
-    let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let (client, url) = (aws.clients().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let options = PollerOptions { visibility: Duration::from_secs(360), ..reporting() };
     let function = Function::new(Duration::ZERO, |event| match receives(&records(event)[0]) {
         1 => Err("out of memory".to_owned()),
@@ -77,7 +77,7 @@ async fn after_a_crash_messages_return_faster_by_the_time_scale() {
 async fn no_message_returns_while_its_function_still_runs() {
     let options = stack::LocalAwsOptions { settle: Duration::ZERO, ..stack::LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
-    let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let (client, url) = (aws.clients().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let function = Function::new(Duration::from_millis(1_500), |_| Ok(json!({ "batchItemFailures": [] })));
     let options = PollerOptions { visibility: Duration::from_secs(720), ..reporting() };
     let poller = Poller::start(client.clone(), &url, options, function.invoke()).await.unwrap();

@@ -29,7 +29,7 @@ impl Rotating {
             (manager, "") => manager.clear(SECRET_NAME),
             (manager, first) => manager.put(SECRET_NAME, first),
         }
-        let clients = aws.clients().unwrap();
+        let clients = aws.clients();
         let secrets = webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
         let writer = Writer::new(
             clients.dynamodb(),
@@ -122,7 +122,7 @@ async fn an_unreadable_response_does_not_log_the_secret() {
     let server = Server::start(crate::support::any_port(), garbled).await.unwrap();
     let garbled = |name: &str| (name == "AWS_ENDPOINT_URL_SECRETS_MANAGER").then(|| server.url());
     let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), garbled).await.unwrap();
-    let client = aws.clients().unwrap().secrets_manager();
+    let client = aws.clients().secrets_manager();
     let log = crate::support::logged(webhook_secret::from_manager(client, "arn".to_owned(), Duration::ZERO)).await;
     assert!(log.contains("no signing secret yet"), "{log}");
     assert!(!log.contains("C2FVsBQIhrscChlQIMV"), "{log}");

@@ -92,7 +92,7 @@ fn records(name: &str) -> Vec<Value> {
 
 /// Stores the rows of the samples' records, because a delayed email's timeline is read.
 async fn store(aws: &EmbeddedAws) {
-    let dynamodb = aws.clients().unwrap().dynamodb();
+    let dynamodb = aws.clients().dynamodb();
     for name in ["urgent", "bulk"] {
         let batch = Invocation::read(json!({ "Records": records(name) }));
         let Ok(Invocation::Records(records)) = batch else { panic!("a batch") };

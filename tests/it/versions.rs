@@ -55,7 +55,7 @@ async fn delete(client: &Client, table: &str, key: Item) {
 async fn complained_while_deleted(before: Item, put_instead: Option<Item>, body: Vec<u8>) -> Item {
     let service = ReceiveHarness::start().await;
     let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
-    let client = service.aws.clients().unwrap().dynamodb();
+    let client = service.aws.clients().dynamodb();
     put(&client, &table, before).await;
     service.proxy.plan(|_| None);
     service.proxy.before(1, async move {
@@ -119,7 +119,7 @@ async fn an_item_made_by_hand_is_merged_like_any_other() {
         let service = ReceiveHarness::start().await;
         let versioned: Vec<_> = version.iter().map(|version| ("version", version.clone())).collect();
         let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
-        put(&service.aws.clients().unwrap().dynamodb(), &table, by_hand(&versioned)).await;
+        put(&service.aws.clients().dynamodb(), &table, by_hand(&versioned)).await;
         service.accepts(&signed(complaint(ANN, "e1")), "handled").await;
         assert_eq!(service.reasons().await, active_reasons(&[(ANN, &["complaint", "manual"])]), "{version:?}");
         assert_eq!(service.suppressions().await[ANN]["note"], text("asked on the phone"));
@@ -129,7 +129,7 @@ async fn an_item_made_by_hand_is_merged_like_any_other() {
 #[tokio::test]
 async fn a_brake_deleted_meanwhile_does_not_come_back() {
     let service = ReceiveHarness::start().await;
-    let (client, table) = (service.aws.clients().unwrap().dynamodb(), service.aws.variable("CAMPAIGNS_TABLE").unwrap());
+    let (client, table) = (service.aws.clients().dynamodb(), service.aws.variable("CAMPAIGNS_TABLE").unwrap());
     let campaigns = Campaigns::new(RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60)), &table);
     let campaign = Campaign::new("spring").unwrap();
     let key = || item(&[("campaign", text("spring")), ("cohort", text("state"))]);
@@ -155,7 +155,7 @@ async fn a_brake_deleted_meanwhile_does_not_come_back() {
 #[tokio::test]
 async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let service = ReceiveHarness::start().await;
-    let client = service.aws.clients().unwrap().dynamodb();
+    let client = service.aws.clients().dynamodb();
     let calls = RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60));
     let table = |name: &str| service.aws.variable(name).unwrap();
     let (recipients, ann) = (table("RECIPIENTS_TABLE"), Recipient::parse(ANN).unwrap());

@@ -142,7 +142,7 @@ impl ActHarness {
 
     /// Lets the lock and its rests end: real time passes.
     pub(crate) async fn end_rests(&self) {
-        let update = self.aws.clients().unwrap().dynamodb().update_item().table_name(self.table("AGENDA_TABLE"));
+        let update = self.aws.clients().dynamodb().update_item().table_name(self.table("AGENDA_TABLE"));
         let update = update.key("kind", text("lock")).key("due", text("act"));
         let update =
             update.update_expression("REMOVE resting_until, push_resting_until, next_request_at, holder, #until");
@@ -155,8 +155,7 @@ impl ActHarness {
 
     fn calls(&self) -> RetryClient {
         // Beside the faults.
-        let aws = AwsEnvironment::read(|name| self.aws.variable(name)).unwrap();
-        RetryClient::new(aws.dynamodb(), Instant::now() + Duration::from_secs(60))
+        RetryClient::new(self.aws.clients().dynamodb(), Instant::now() + Duration::from_secs(60))
     }
 
     pub(crate) fn store(&self) -> FollowupStore {
@@ -203,7 +202,7 @@ impl ActHarness {
 
     pub(crate) async fn put(&self, table: &str, attributes: &[(&str, AttributeValue)]) {
         let item: Item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let put = self.aws.clients().unwrap().dynamodb().put_item();
+        let put = self.aws.clients().dynamodb().put_item();
         put.table_name(self.table(table)).set_item(Some(item)).send().await.unwrap();
     }
 
@@ -217,7 +216,7 @@ impl ActHarness {
     }
 
     pub(crate) async fn scan(&self, table: &str) -> Vec<Item> {
-        let scan = self.aws.clients().unwrap().dynamodb().scan().table_name(self.table(table));
+        let scan = self.aws.clients().dynamodb().scan().table_name(self.table(table));
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
 

@@ -131,7 +131,7 @@ impl EngageHarness {
         let receiver = Arc::new(Receiver::from_environment(variable).await.unwrap());
         let engager = Arc::new(Engager::from_environment(variable).unwrap());
         faults.plan(|_| None);
-        let dynamodb = aws.clients().unwrap().dynamodb();
+        let dynamodb = aws.clients().dynamodb();
         Self { aws, claude, faults, _proxies: proxies, receiver, engager, dynamodb }
     }
 

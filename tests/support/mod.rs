@@ -128,7 +128,7 @@ impl ReceiveHarness {
     }
 
     async fn scan(&self, table: &str) -> Vec<Item> {
-        let dynamodb = self.aws.clients().unwrap().dynamodb();
+        let dynamodb = self.aws.clients().dynamodb();
         let table = self.aws.variable(table).unwrap();
         dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }

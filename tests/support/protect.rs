@@ -94,7 +94,7 @@ impl ProtectHarness {
         let receiver = Arc::new(Receiver::from_environment(variable).await.unwrap());
         let protector = Arc::new(Protector::from_environment(variable).unwrap());
         faults.plan(|_| None);
-        let dynamodb = aws.clients().unwrap().dynamodb();
+        let dynamodb = aws.clients().dynamodb();
         Self { aws, faults, _proxies: proxies, receiver, protector, dynamodb }
     }
 

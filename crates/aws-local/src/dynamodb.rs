@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dynoxide::Database;
 use serde_json::{Value, json};
@@ -39,14 +40,9 @@ impl EmbeddedDynamoDb {
     /// The address is in use, or the file cannot be opened.
     pub async fn start(at: SocketAddr, data: Option<&Path>) -> Result<Self, EmbeddedDbError> {
         let failed = |error: &dyn std::error::Error| EmbeddedDbError::Database(error.to_string());
-        let database = match data {
-            None => Database::memory().map_err(|error| failed(&error))?,
-            Some(file) => {
-                let database = Database::new(&file.to_string_lossy()).map_err(|error| failed(&error))?;
-                index_the_stream(file).map_err(|error| failed(&error))?;
-                database
-            }
-        };
+        let name = data.map_or_else(name_in_memory, |file| file.to_string_lossy().into_owned());
+        let database = Database::new(&name).map_err(|error| failed(&error))?;
+        index_the_stream(&name).map_err(|error| failed(&error))?;
         let listening = |error| EmbeddedDbError::Listen(at, error);
         let listener = TcpListener::bind(at).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -69,11 +65,18 @@ impl EmbeddedDynamoDb {
     }
 }
 
+/// Returns the name of a new database in memory, which a second connection of this process can open:
+/// <https://sqlite.org/inmemorydb.html#sharedmemdb>.
+fn name_in_memory() -> String {
+    static DATABASES: AtomicUsize = AtomicUsize::new(0);
+    format!("file:dynamodb-{}?mode=memory&cache=shared", DATABASES.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Creates an index that the engine lacks. Each write to a table with a stream queries the highest sequence number, as
 /// an integer, of a text column. Without an index this scans all stream records, so writes become slower with every
-/// write (dynoxide-rs 3.2.0). A database in memory cannot be reached from here, but a file can.
-fn index_the_stream(file: &Path) -> Result<(), rusqlite::Error> {
-    rusqlite::Connection::open(file)?.execute_batch(
+/// write (dynoxide-rs 3.2.0).
+fn index_the_stream(name: &str) -> Result<(), rusqlite::Error> {
+    rusqlite::Connection::open(name)?.execute_batch(
         "CREATE INDEX IF NOT EXISTS stream_order
          ON _stream_records (table_name, CAST(sequence_number AS INTEGER))",
     )

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
-use rebound::aws::{MissingVariable, describe};
+use rebound::aws::describe;
 use rebound::store::tables::{TABLES, TableDefinition};
 use rebound::store::{Item, string};
 use serde_json::Value;
@@ -34,9 +34,6 @@ pub enum OverlayError {
     /// The embedded AWS can't be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// An environment variable is missing.
-    #[error(transparent)]
-    Aws(#[from] MissingVariable),
     /// No port is free, or no file can be created.
     #[error("the copy for the dry run can't be started: {0}")]
     Io(#[from] std::io::Error),
@@ -70,6 +67,7 @@ struct Copied {
 impl Overlay {
     /// Starts an overlay over the DynamoDB `real`. `names` returns a table's name there by its variable.
     pub async fn start(real: Client, names: impl Fn(&str) -> String) -> Result<Self, OverlayError> {
+        // In a file: a long dry run need not fit in memory.
         let folder = tempfile::tempdir()?;
         let by_variable: BTreeMap<&str, String> =
             TABLES.iter().map(|table| (table.variable, names(table.variable))).collect();
@@ -77,7 +75,7 @@ impl Overlay {
         let aws = Arc::new(EmbeddedAws::start(&options, |name| by_variable.get(name).cloned()).await?);
         let copier = Arc::new(Copier {
             real,
-            copy: aws.clients()?.dynamodb(),
+            copy: aws.clients().dynamodb(),
             url: aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default(),
             http: rebound::web::client(),
             tables: TABLES.into_iter().map(|table| (names(table.variable), table)).collect(),

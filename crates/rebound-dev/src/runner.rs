@@ -281,7 +281,7 @@ pub async fn poll(
     mappings: &[QueueMapping],
     invoke: impl Fn(&QueueMapping) -> Invoke,
 ) -> Result<Vec<Poller>, StartError> {
-    let (queues, client) = (template()?.queues(), aws.clients().map_err(EnvironmentError::from)?.sqs());
+    let (queues, client) = (template()?.queues(), aws.clients().sqs());
     let mut pollers = Vec::new();
     for mapping in mappings {
         let queue = queues.iter().find(|queue| queue.variable == mapping.queue);

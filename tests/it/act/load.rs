@@ -61,7 +61,7 @@ impl ActHarness {
                 requests.push((table.clone(), WriteRequest::builder().put_request(put).build()));
             }
         }
-        let dynamodb = self.aws.clients().unwrap().dynamodb();
+        let dynamodb = self.aws.clients().dynamodb();
         for part in requests.chunks(BATCH) {
             let mut write = dynamodb.batch_write_item();
             for table in ["EVENTS_TABLE", "AGENDA_TABLE", "RECIPIENTS_TABLE"].map(|table| self.table(table)) {
@@ -109,7 +109,7 @@ async fn the_rate_holds_over_two_acts_and_a_lock_that_changes_hands() {
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_millis(700)).await;
             // The lock is over in the middle of a run: whoever comes next takes it.
-            let update = stage.aws.clients().unwrap().dynamodb().update_item().table_name(stage.table("AGENDA_TABLE"));
+            let update = stage.aws.clients().dynamodb().update_item().table_name(stage.table("AGENDA_TABLE"));
             let update = update.key("kind", text("lock")).key("due", text("act"));
             let update = update.update_expression("SET #until = :past").expression_attribute_names("#until", "until");
             update.expression_attribute_values(":past", number(1)).send().await.unwrap();

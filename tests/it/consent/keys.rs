@@ -30,7 +30,7 @@ impl Rotating {
             "" => manager.clear(SECRET),
             first => manager.put(SECRET, &holding(first)),
         }
-        let clients = aws.clients().unwrap();
+        let clients = aws.clients();
         let location = ConsentKeyLocation::Manager(SECRET.to_owned());
         let keys = LinkKeys::new(location.into_secret(&clients, interval), max_age);
         let table = |name: &str| aws.variable(name).unwrap();

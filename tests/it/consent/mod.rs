@@ -128,7 +128,7 @@ impl ConsentHarness {
     }
 
     async fn scan(&self, table: &str) -> Vec<Item> {
-        let dynamodb = self.aws.clients().unwrap().dynamodb();
+        let dynamodb = self.aws.clients().dynamodb();
         let scan = dynamodb.scan().table_name(self.aws.variable(table).unwrap());
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
@@ -143,7 +143,7 @@ impl ConsentHarness {
     }
 
     async fn put(&self, table: &str, item: Item) {
-        let put = self.aws.clients().unwrap().dynamodb().put_item();
+        let put = self.aws.clients().dynamodb().put_item();
         put.table_name(self.aws.variable(table).unwrap()).set_item(Some(item)).send().await.unwrap();
     }
 }

@@ -31,7 +31,7 @@ async fn the_role_allows_each_call_of_consent() {
         let name = key.name_of(&Recipient::parse(address).unwrap());
         let table = aws.variable("SUPPRESSIONS_TABLE").unwrap();
         let put = |name: &str| {
-            let put = aws.clients().unwrap().dynamodb().put_item().table_name(&table);
+            let put = aws.clients().dynamodb().put_item().table_name(&table);
             put.item("recipient", AttributeValue::S(name.to_owned()))
         };
         put(KEY_ITEM).item("key", AttributeValue::B(Blob::new(key.bytes()))).send().await.unwrap();

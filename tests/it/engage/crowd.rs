@@ -52,7 +52,7 @@ fn row(message: &SignedMessage) -> Row {
 
 /// Stores these events.
 pub(super) async fn stored(stage: &EngageHarness, messages: &[SignedMessage]) {
-    let (dynamodb, table) = (stage.aws.clients().unwrap().dynamodb(), stage.aws.variable("EVENTS_TABLE").unwrap());
+    let (dynamodb, table) = (stage.aws.clients().dynamodb(), stage.aws.variable("EVENTS_TABLE").unwrap());
     for some in messages.chunks(25) {
         let put = |message| {
             let put = PutRequest::builder().set_item(Some(row(message).item().clone())).build().unwrap();
@@ -65,7 +65,7 @@ pub(super) async fn stored(stage: &EngageHarness, messages: &[SignedMessage]) {
 
 /// Sends these opens and clicks to the queue, as `protect` does.
 pub(super) async fn queued(stage: &EngageHarness, messages: &[SignedMessage]) {
-    let queue = Queue::new(stage.aws.clients().unwrap().sqs(), stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let queue = Queue::new(stage.aws.clients().sqs(), stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let engagement = |message| {
         let row = row(message);
         let text = |name: &str| row.item()[name].as_s().unwrap().clone();
@@ -127,11 +127,10 @@ pub(super) struct CrowdStage {
 }
 
 impl CrowdStage {
-    /// Starts with these variables. Its events table has no stream, because none is read here, and the embedded engine
-    /// becomes slower with a long stream in memory.
+    /// Starts with these variables. Its events table has no stream, because none is read here.
     pub(super) async fn with(variables: &[(&str, &str)], ms: RangeInclusive<u64>) -> Self {
         let stage = EngageHarness::with(&[&[("ANTHROPIC_API_KEY", "k")], variables].concat()).await;
-        let update = stage.aws.clients().unwrap().dynamodb().update_table();
+        let update = stage.aws.clients().dynamodb().update_table();
         let no_stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
         let update = update.table_name(stage.aws.variable("EVENTS_TABLE").unwrap()).stream_specification(no_stream);
         update.send().await.unwrap();
@@ -141,7 +140,7 @@ impl CrowdStage {
 
     /// Creates engagers like the stage's, without the proxies, which only cost time here.
     pub(super) fn engagers(&self) -> impl Fn() -> Engager + Send + Sync + 'static {
-        let (aws, base_url) = (self.stage.aws.clients().unwrap(), self.stage.claude.url());
+        let (aws, base_url) = (self.stage.aws.clients().clone(), self.stage.claude.url());
         let config = EngageConfig { base_url, ..self.stage.engager.config().clone() };
         move || Engager::new(&aws, config.clone()).unwrap()
     }

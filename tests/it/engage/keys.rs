@@ -25,7 +25,7 @@ fn put(stage: &EngageHarness, key: &str) {
 
 /// The key in that secret, which is read at most once per interval.
 fn key(stage: &EngageHarness, interval: Duration) -> Secret<ApiKey> {
-    key::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
+    key::from_manager(stage.aws.clients().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
 }
 
 fn engager(stage: &EngageHarness, interval: Duration) -> Engager {

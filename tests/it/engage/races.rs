@@ -29,7 +29,7 @@ async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
         while !reached.load(Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
-        let put = stage.aws.clients().unwrap().dynamodb().put_item();
+        let put = stage.aws.clients().dynamodb().put_item();
         let put = put.table_name(stage.aws.variable("SUPPRESSIONS_TABLE").unwrap());
         let put = put.item("recipient", AttributeValue::S("ann@example.com".to_owned()));
         put.item("reasons", AttributeValue::Ss(vec!["manual".to_owned()])).send().await.unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::aws::AwsEnvironment;
 use rebound::metrics::Metrics;
 use rebound::policy::followup::sending::{AnswerMeaning, BegunTry, SendAnswer};
 use rebound::policy::followup::{AllowedRecipients, ProposedFollowup, Zone};
@@ -50,6 +51,8 @@ fn ann() -> Recipient {
 struct FollowupHarness {
     aws: EmbeddedAws,
     proxy: FaultProxy,
+    /// A client whose calls pass the faults.
+    dynamodb: aws_sdk_dynamodb::Client,
     faults: Faults,
     metrics: Metrics,
 }
@@ -60,7 +63,12 @@ impl FollowupHarness {
         let faults = Faults::default();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
-        Self { aws, proxy, faults, metrics: Metrics::off() }
+        let through_proxy = AwsEnvironment::read(|name| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxy.url()),
+            _ => aws.variable(name),
+        });
+        let dynamodb = through_proxy.unwrap().dynamodb();
+        Self { aws, proxy, dynamodb, faults, metrics: Metrics::off() }
     }
 
     /// A stage with a follow-up that is due now, and with the lock of [`HOLDER`].
@@ -76,11 +84,7 @@ impl FollowupHarness {
     }
 
     fn calls(&self) -> RetryClient {
-        let aws = rebound::aws::AwsEnvironment::read(|name| match name {
-            "AWS_ENDPOINT_URL_DYNAMODB" => Some(self.proxy.url()),
-            _ => self.aws.variable(name),
-        });
-        RetryClient::new(aws.unwrap().dynamodb(), Instant::now() + Duration::from_secs(60))
+        RetryClient::new(self.dynamodb.clone(), Instant::now() + Duration::from_secs(60))
     }
 
     fn store(&self) -> FollowupStore {
@@ -124,12 +128,12 @@ impl FollowupHarness {
 
     async fn put(&self, table: &str, attributes: &[(&str, AttributeValue)]) {
         let item: Item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let put = self.aws.clients().unwrap().dynamodb().put_item();
+        let put = self.aws.clients().dynamodb().put_item();
         put.table_name(self.table(table)).set_item(Some(item)).send().await.unwrap();
     }
 
     async fn scan(&self, table: &str) -> Vec<Item> {
-        let scan = self.aws.clients().unwrap().dynamodb().scan().table_name(self.table(table));
+        let scan = self.aws.clients().dynamodb().scan().table_name(self.table(table));
         scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
 

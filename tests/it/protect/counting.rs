@@ -139,7 +139,7 @@ async fn a_complaint_that_is_seen_half_slows_its_campaign() {
 async fn a_state_is_never_written_over_one_that_was_not_seen() {
     let stage = ProtectHarness::start().await;
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
-    let campaigns = Campaigns::new(RetryClient::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
+    let campaigns = Campaigns::new(RetryClient::new(stage.aws.clients().dynamodb(), soon()), table);
     let campaign = Campaign::new("spring").unwrap();
     let of = |complaints: usize| {
         let view = BrakeInput { complaints: vec![after(-MINUTE); complaints], ..BrakeInput::default() };

@@ -12,6 +12,7 @@ use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 
 use crate::support::{complaint, now, program, secret, signed};
 
@@ -31,11 +32,32 @@ fn rebound(arguments: &[&str]) -> Command {
     command
 }
 
+/// Prints of one run of the demo, for all tests that read it.
+async fn demo() -> &'static str {
+    static PRINTED: OnceCell<String> = OnceCell::const_new();
+    let run = async || {
+        let output = rebound(&["demo"]).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    PRINTED.get_or_init(run).await
+}
+
+/// The report of one run of the demo, for all tests that read it.
+async fn demo_report() -> &'static Value {
+    static REPORT: OnceCell<Value> = OnceCell::const_new();
+    let run = async || {
+        let output = rebound(&["demo", "--json"]).output().await.unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    REPORT.get_or_init(run).await
+}
+
 #[tokio::test]
 async fn the_demo_finds_everything_as_the_contract_says() {
-    let plain = rebound(&["demo"]).output().await.unwrap();
-    let text = String::from_utf8(plain.stdout).unwrap();
-    assert!(plain.status.success() && text.contains("Everything matches the contract."), "{text}");
+    let text = demo().await;
+    assert!(text.contains("Everything matches the contract."), "{text}");
     assert!(!text.contains('\u{1b}'), "colour is for terminals");
     // A pipe has no width: it gets every column, at a width of its own.
     let in_tables = text.lines().filter(|line| line.starts_with(['│', '┌']));
@@ -45,8 +67,7 @@ async fn the_demo_finds_everything_as_the_contract_says() {
     let narrow = String::from_utf8(narrow.stdout).unwrap();
     assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
 
-    let json = rebound(&["demo", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let report = demo_report().await;
     assert_eq!((&report["ok"], report["requests"].as_array().unwrap().len()), (&json!(true), 47));
     assert_eq!(report["suppressions"]["bob@example.com"], json!(["hard_bounce"]));
 }
@@ -61,8 +82,7 @@ fn bare(text: &str) -> Vec<String> {
 async fn the_demo_prints_the_lines_that_readme_shows() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     let shown = bare(readme.split("```text\n").nth(1).expect("a block of output").split("```").next().unwrap());
-    let output = rebound(&["demo"]).output().await.unwrap();
-    let printed = bare(&String::from_utf8(output.stdout).unwrap());
+    let printed = bare(demo().await);
     assert!(shown.len() > 3, "{shown:?}");
     for line in shown {
         assert!(printed.contains(&line), "README shows a line that the demo does not print: {line}");
@@ -71,8 +91,7 @@ async fn the_demo_prints_the_lines_that_readme_shows() {
 
 #[tokio::test]
 async fn the_demo_shows_decisions_of_the_rules_and_of_the_stub() {
-    let json = rebound(&["demo", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let report = demo_report().await;
     let [rules, stand_in] = &report["engage"].as_array().unwrap()[..] else { panic!("{report:#}") };
     let proposed = |report: &Value| {
         let decisions = report["decisions"].as_array().unwrap();
@@ -92,8 +111,7 @@ async fn the_demo_shows_decisions_of_the_rules_and_of_the_stub() {
 
 #[tokio::test]
 async fn the_demo_shows_an_opt_out_and_a_reset_that_may_still_go() {
-    let json = rebound(&["demo", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let report = demo_report().await;
     let consent = &report["consent"];
     let requests = consent["requests"].as_array().unwrap();
     let seen: Vec<Value> = requests.iter().map(|it| json!([it["status"], it["reasons"]])).collect();
@@ -107,8 +125,7 @@ async fn the_demo_shows_an_opt_out_and_a_reset_that_may_still_go() {
 
 #[tokio::test]
 async fn the_demo_sends_two_follow_ups_and_none_after_a_no() {
-    let json = rebound(&["demo", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let report = demo_report().await;
     let followups = &report["followups"];
     let steps = followups["steps"].as_array().unwrap().iter();
     let last = |who: &str| {
@@ -127,8 +144,7 @@ async fn the_demo_sends_two_follow_ups_and_none_after_a_no() {
 
 #[tokio::test]
 async fn the_demo_shows_what_protect_did_by_stream_and_by_tick() {
-    let json = rebound(&["demo", "--json"]).output().await.unwrap();
-    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let report = demo_report().await;
     assert_eq!(report["faults"], json!([]));
     let protect = &report["protect"];
     let each = |list: &str, read: fn(&Value) -> Value| -> Vec<Value> {
@@ -301,7 +317,7 @@ async fn dev_uses_the_named_dynamodb_and_creates_local_tables() {
     };
     let dev = EmbeddedAws::start(&LocalAwsOptions::in_memory(), named).await.unwrap();
     assert_eq!(dev.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), endpoint);
-    let scanned = aws.clients().unwrap().dynamodb().scan().table_name("elsewhere").send().await;
+    let scanned = aws.clients().dynamodb().scan().table_name("elsewhere").send().await;
     assert_eq!(scanned.unwrap().count(), 0);
 }
 

@@ -22,8 +22,8 @@ use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
 use rebound::act::Actor;
+use rebound::aws::AwsEnvironment;
 use rebound::aws::tables::TableNames;
-use rebound::aws::{AwsEnvironment, MissingVariable};
 use rebound::config::EnvironmentError;
 use rebound::consent::Consent;
 use rebound::engage::Engager;
@@ -124,6 +124,7 @@ pub struct EmbeddedAws {
     /// The fault proxy between the functions and SNS.
     sns_proxy: Option<FaultProxy>,
     variables: BTreeMap<String, String>,
+    clients: AwsEnvironment,
 }
 
 impl EmbeddedAws {
@@ -234,7 +235,8 @@ impl EmbeddedAws {
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
-        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, sns_proxy: None, variables })
+        let clients = AwsEnvironment::read(|name| variables.get(name).cloned()).map_err(EnvironmentError::from)?;
+        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, sns_proxy: None, variables, clients })
     }
 
     /// The environment variables of the functions.
@@ -258,9 +260,9 @@ impl EmbeddedAws {
         access(&self.variables, &self.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default())
     }
 
-    /// SDK clients for this environment. Never fails here, because region and credentials have defaults.
-    pub fn clients(&self) -> Result<AwsEnvironment, MissingVariable> {
-        AwsEnvironment::read(|name| self.variable(name))
+    /// SDK clients for this environment. They share their connections.
+    pub fn clients(&self) -> &AwsEnvironment {
+        &self.clients
     }
 
     /// Inserts a proxy with these faults between the functions and DynamoDB. Other clients use DynamoDB directly. Returns the proxy's URL.

@@ -5,7 +5,7 @@ mod queue;
 mod scene;
 mod sending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::OnceCell;
 
 use self::end::{End, RecordedCost, difference, repeated};
-use self::scene::{CrashState, Scene, SceneMode};
+use self::scene::{CrashState, Scenario, Scene};
 use super::EngageHarness;
 use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 
@@ -41,60 +41,66 @@ fn each_by_itself(calls: &[Call]) -> Vec<CallId> {
     calls.iter().map(|call| (call.service, call.operation.clone(), nth((call.service, &call.operation)))).collect()
 }
 
-/// The expected state without a fault, and every fault at every call.
+/// The expected state of a scenario without a fault, and every fault at every call.
 struct Expected {
-    mode: SceneMode,
+    scenario: Scenario,
     end: End,
     questions: BTreeMap<String, usize>,
     points: Vec<(CallId, Fault)>,
 }
 
 /// Computed once, by the first part.
-static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+static EXPECTED: OnceCell<Vec<Expected>> = OnceCell::const_new();
 
-async fn expected(mode: SceneMode) -> Expected {
-    let mut scene = Scene::start(mode).await;
-    scene.all_of_it().await;
-    let (end, questions) = (End::of(&scene).await, scene.questions());
-    match mode {
-        SceneMode::Propose => scene::is_what_it_is_for(&end, &questions),
-        SceneMode::Send => sending::is_what_it_is_for(&end),
+async fn expected(scenarios: &[Scenario]) -> Vec<Expected> {
+    let (mut all, mut called) = (Vec::new(), BTreeSet::new());
+    for scenario in scenarios {
+        let mut scene = Scene::start(*scenario).await;
+        scene.all_of_it().await;
+        let (end, questions) = (End::of(&scene).await, scene.questions());
+        scene::is_what_it_is_for(*scenario, &end, &questions);
+        assert_eq!(repeated(&scene), Vec::<String>::new());
+        RecordedCost::of(&scene).await.is_exactly_what_was_answered();
+        let calls = each_by_itself(&scene.stage.faults.calls());
+        called.extend(calls.iter().map(|call| call.0));
+        let points: Vec<_> = calls.iter().flat_map(|which| faults(which).map(|fault| (which.clone(), fault))).collect();
+        // Not with `println!`, which the test harness hides if the test passes.
+        let reported = format!(
+            "engage, {scenario:?}: {} points to try, three faults at each of {} calls, two more at each transaction\n",
+            points.len(),
+            calls.len()
+        );
+        std::io::stderr().write_all(reported.as_bytes()).unwrap();
+        all.push(Expected { scenario: *scenario, end, questions, points });
     }
-    assert_eq!(repeated(&scene), Vec::<String>::new());
-    RecordedCost::of(&scene).await.is_exactly_what_was_answered();
-    let calls = each_by_itself(&scene.stage.faults.calls());
-    for service in [Service::DynamoDb, Service::Sns, Service::Sqs, Service::Http] {
-        assert!(calls.iter().any(|call| call.0 == service), "{service:?} was never called");
-    }
-    let halves = |which: &CallId| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
-    let of_each = |which: &CallId| FAULTS.into_iter().chain(halves(which));
-    let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
-    // Not with `println!`, which the test harness hides if the test passes.
-    let reported = format!(
-        "engage, {mode:?}: {} points to try, three faults at each of {} calls, two more at each transaction\n",
-        points.len(),
-        calls.len()
-    );
-    std::io::stderr().write_all(reported.as_bytes()).unwrap();
-    Expected { mode, end, questions, points }
+    assert_eq!(called, BTreeSet::from([Service::DynamoDb, Service::Sns, Service::Sqs, Service::Http]));
+    all
+}
+
+fn faults(which: &CallId) -> impl Iterator<Item = Fault> {
+    let halves = if which.1 == "TransactWriteItems" { &HALVES[..] } else { &[] };
+    FAULTS.into_iter().chain(halves.iter().copied())
 }
 
 /// Tries the points of one part.
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
-    any_point_of(EXPECTED.get_or_init(|| expected(SceneMode::Propose)).await, part).await;
+    const SCENARIOS: [Scenario; 3] = [Scenario::Proposed, Scenario::Nothing, Scenario::Refused];
+    any_point_of(EXPECTED.get_or_init(|| expected(&SCENARIOS)).await, part).await;
 }
 
-async fn any_point_of(expected: &Expected, part: usize) {
-    let ours = expected.points.iter().skip(part).step_by(PARTS);
-    stream::iter(ours).for_each_concurrent(MAX_CONCURRENT, |(which, fault)| one_point(which, *fault, expected)).await;
+async fn any_point_of(all: &[Expected], part: usize) {
+    let points = all.iter().flat_map(|expected| expected.points.iter().map(move |point| (expected, point)));
+    stream::iter(points.skip(part).step_by(PARTS))
+        .for_each_concurrent(MAX_CONCURRENT, |(expected, (which, fault))| one_point(which, *fault, expected))
+        .await;
 }
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
-/// Runs the whole flow with one fault.
+/// Runs a scenario with one fault.
 async fn one_point(which: &CallId, fault: Fault, expected: &Expected) {
-    let context = format!("{fault:?} at {which:?}");
-    let mut scene = Scene::start(expected.mode).await;
+    let context = format!("{fault:?} at {which:?} of {:?}", expected.scenario);
+    let mut scene = Scene::start(expected.scenario).await;
     plan(&scene.stage, which.clone(), fault);
     scene.all_of_it().await;
     let calls = each_by_itself(&scene.stage.faults.calls());

@@ -17,7 +17,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn of(stage: &EngageHarness) -> Self {
-        Self { client: stage.aws.clients().unwrap().sqs(), url: stage.aws.variable("ENGAGE_QUEUE_URL").unwrap() }
+        Self { client: stage.aws.clients().sqs(), url: stage.aws.variable("ENGAGE_QUEUE_URL").unwrap() }
     }
 
     pub(super) async fn send(&self, body: &str) {

@@ -5,25 +5,25 @@ use rebound::resend::signed::SignedMessage;
 use tokio::sync::OnceCell;
 
 use super::end::End;
-use super::scene::{SceneMode, mail};
+use super::scene::{Scenario, mail};
 use super::{Expected, any_point_of, expected};
 use crate::engage::{MINUTE, StagedEmail, after};
 use crate::parts::in_parts;
 
 /// A click that gets a follow-up, the same click again, one that gets none, and one for which Claude is overloaded
-/// once.
-pub(super) fn events() -> (Vec<SignedMessage>, Vec<Vec<&'static str>>) {
+/// once: the events, the emails that were delivered, and the batches.
+pub(super) fn events() -> (Vec<SignedMessage>, Vec<StagedEmail>, Vec<Vec<&'static str>>) {
     let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
     let handed = mail("handed", "carl@example.com");
     let at = after(-10 * MINUTE);
-    let mut events = vec![
+    let events = vec![
         followed.clicked("followed-1", at),
         followed.clicked("followed-2", after(-9 * MINUTE)),
         capped.clicked("capped", at),
         handed.clicked("handed", at),
     ];
-    events.extend([&followed, &capped, &handed].map(StagedEmail::delivered));
-    (events, vec![vec!["followed-1", "followed-2"], vec!["capped"], vec!["handed"]])
+    let batches = vec![vec!["followed-1", "followed-2"], vec!["capped"], vec!["handed"]];
+    (events, vec![followed, capped, handed], batches)
 }
 
 /// Checks that the case occurred.
@@ -36,11 +36,11 @@ pub(super) fn is_what_it_is_for(end: &End) {
 }
 
 /// Computed once, by the first part.
-static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+static EXPECTED: OnceCell<Vec<Expected>> = OnceCell::const_new();
 
 /// Tries the points of one part.
 async fn a_follow_up_is_stored_with_its_decision_or_not_at_all(part: usize) {
-    any_point_of(EXPECTED.get_or_init(|| expected(SceneMode::Send)).await, part).await;
+    any_point_of(EXPECTED.get_or_init(|| expected(&[Scenario::Scheduled])).await, part).await;
 }
 
 in_parts!(a_follow_up_is_stored_with_its_decision_or_not_at_all);

@@ -60,7 +60,7 @@ async fn happen(stage: &EngageHarness, mails: usize) {
             engagements.push(EngageMessage { email_id: mail.email_id.clone(), event });
         }
     }
-    let client = stage.aws.clients().unwrap().sqs();
+    let client = stage.aws.clients().sqs();
     let queue = Queue::new(client, stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
     for batch in engagements.chunks(10) {
         queue.send(batch, Instant::now() + GENEROUS).await.unwrap();

@@ -127,7 +127,7 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
     let mut addresses = parsed(&(0..150).map(|n| format!("a{n:03}@example.com")).collect::<Vec<_>>());
     addresses.extend(parsed(&["zoe@example.com"]));
     service.accepts(&signed(complaint("zoe@example.com", "e1")), "handled").await;
-    let (client, of_forget) = (service.aws.clients().unwrap().dynamodb(), table.clone());
+    let (client, of_forget) = (service.aws.clients().dynamodb(), table.clone());
     service.proxy.plan(|_| None);
     service.proxy.before(1, async move {
         let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();

@@ -21,7 +21,7 @@ fn moment(at: UnixMillis) -> jiff::Timestamp {
 
 /// Subscribes somebody to the topic of alerts.
 async fn subscribe(world: &World, protocol: &str, endpoint: &str) {
-    let (sns, topic) = (world.aws.clients().unwrap().sns(), world.aws.variable("ALERTS_TOPIC_ARN").unwrap());
+    let (sns, topic) = (world.aws.clients().sns(), world.aws.variable("ALERTS_TOPIC_ARN").unwrap());
     sns.subscribe().topic_arn(topic).protocol(protocol).endpoint(endpoint).send().await.unwrap();
 }
 
@@ -135,7 +135,7 @@ async fn who_watches_rebound_dev_gets_its_alerts() {
 #[tokio::test]
 async fn a_table_that_is_not_as_the_template_has_it_is_a_fault() {
     let (world, claude) = well().await;
-    let (dynamodb, table) = (world.aws.clients().unwrap().dynamodb(), "rebound-recipients");
+    let (dynamodb, table) = (world.aws.clients().dynamodb(), "rebound-recipients");
     let off = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(false).build().unwrap();
     dynamodb.update_time_to_live().table_name(table).time_to_live_specification(off).send().await.unwrap();
     is(&says(&world, &claude, "table rebound-recipients").await, CheckStatus::Fault, "expires");
@@ -277,7 +277,7 @@ async fn doctor_reports_lag_dead_letters_no_stack_and_a_low_limit() {
     is(&says(&world, &claude, "engage's mapping").await, CheckStatus::Fault, "Disabled");
     control.set(|controls| controls.mappings.clear());
     is(&says(&world, &claude, "protect's mappings").await, CheckStatus::Fault, "never invoked");
-    let sqs = world.aws.clients().unwrap().sqs();
+    let sqs = world.aws.clients().sqs();
     let queue = world.aws.variable("ENGAGE_DEAD_LETTERS_URL").unwrap();
     sqs.send_message().queue_url(queue).message_body("{}").delay_seconds(0).send().await.unwrap();
     is(&says(&world, &claude, "what engage gave up").await, CheckStatus::Fault, "redrive");

@@ -55,7 +55,7 @@ impl SendingStack {
 
     async fn put(&self, attributes: &[(&str, AttributeValue)]) {
         let item: Item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let put = self.aws.clients().unwrap().dynamodb().put_item();
+        let put = self.aws.clients().dynamodb().put_item();
         put.table_name(self.aws.variable("AGENDA_TABLE").unwrap()).set_item(Some(item)).send().await.unwrap();
     }
 

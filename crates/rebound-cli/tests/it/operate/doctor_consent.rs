@@ -73,7 +73,7 @@ async fn doctor_tries_a_link_that_the_stored_key_signs() {
     is(&said, "unsubscribe links", CheckStatus::Ok, "answers");
     is(&said, "key of the links", CheckStatus::Ok, "the stored key, and 1 older");
     is(&said, "opt-outs for Resend", CheckStatus::Ok, "none waits");
-    let dynamodb = served.aws.clients().unwrap().dynamodb();
+    let dynamodb = served.aws.clients().dynamodb();
     let table = served.aws.variable("SUPPRESSIONS_TABLE").unwrap();
     assert_eq!(dynamodb.scan().table_name(table).send().await.unwrap().count(), 0, "nothing is changed");
 }
@@ -118,7 +118,7 @@ async fn a_url_that_is_not_consents_is_a_fault() {
 #[tokio::test]
 async fn doctor_counts_the_opt_outs_that_resend_does_not_know() {
     let served = Served::start(&holding(KEY)).await;
-    let dynamodb = served.aws.clients().unwrap().dynamodb();
+    let dynamodb = served.aws.clients().dynamodb();
     for n in 0..3 {
         let put = dynamodb.put_item().table_name(served.aws.variable("AGENDA_TABLE").unwrap());
         let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);

@@ -58,7 +58,7 @@ pub(super) async fn put_followup(aws: &EmbeddedAws, to: &str, status: &str, more
     let places =
         item(&[("recipient", text(to)), ("fact", text("followups")), ("taken", taken), ("version", number(1))]);
     for (table, item) in [("EVENTS_TABLE", row), ("AGENDA_TABLE", entry), ("RECIPIENTS_TABLE", places)] {
-        let put = aws.clients().unwrap().dynamodb().put_item().table_name(aws.variable(table).unwrap());
+        let put = aws.clients().dynamodb().put_item().table_name(aws.variable(table).unwrap());
         put.set_item(Some(item)).send().await.unwrap();
     }
     id
@@ -228,7 +228,7 @@ async fn forget_empties_every_follow_up_of_the_person_and_keeps_its_end() {
 #[tokio::test]
 async fn forget_says_that_a_contact_that_waits_is_left_as_it_is() {
     let stage = ProtectHarness::start().await;
-    let put = stage.aws.clients().unwrap().dynamodb().put_item();
+    let put = stage.aws.clients().dynamodb().put_item();
     let due = format!("{}#ann@example.com", UnixMillis::now().to_text());
     let table = stage.aws.variable("AGENDA_TABLE").unwrap();
     put.table_name(table).item("kind", text("push")).item("due", text(due)).send().await.unwrap();

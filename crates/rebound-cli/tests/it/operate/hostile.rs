@@ -41,7 +41,7 @@ fn is_harmless(what: &[&str], said: &CommandOutput) {
 }
 
 async fn put(aws: &EmbeddedAws, table: &str, item: Value) {
-    let put = aws.clients().unwrap().dynamodb().put_item().table_name(aws.variable(table).unwrap());
+    let put = aws.clients().dynamodb().put_item().table_name(aws.variable(table).unwrap());
     put.set_item(Some(attributes(&item))).send().await.unwrap();
 }
 
@@ -230,7 +230,7 @@ async fn nothing_that_comes_in_live_steers_a_terminal() {
         running.push((arguments, Tail::start(service.aws.variables(), arguments).await));
     }
     // Each row once more, as new ones are: under another key, and webhooks under another message.
-    let dynamodb = service.aws.clients().unwrap().dynamodb();
+    let dynamodb = service.aws.clients().dynamodb();
     for row in &mut rows {
         row.insert("email_id".to_owned(), AttributeValue::S(HOSTILE.to_owned()));
         let put = dynamodb.put_item().table_name(service.aws.variable("EVENTS_TABLE").unwrap());

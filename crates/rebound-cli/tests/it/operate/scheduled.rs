@@ -31,7 +31,7 @@ fn webhook(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMes
 
 fn campaigns(stage: &ProtectHarness) -> (Campaigns, RetryClient, String) {
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
-    let calls = RetryClient::new(stage.aws.clients().unwrap().dynamodb(), soon());
+    let calls = RetryClient::new(stage.aws.clients().dynamodb(), soon());
     (Campaigns::new(calls.clone(), table.clone()), calls, table)
 }
 

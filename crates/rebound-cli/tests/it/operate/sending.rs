@@ -109,7 +109,6 @@ async fn the_clock_of_dev_never_goes_back_before_stored_times() {
 
 #[tokio::test]
 async fn simulate_finds_each_follow_up_sent_once() {
-    let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let dev = Dev::start_in(tempfile::tempdir().unwrap(), &SEND, &["--claude-stub", "--clock", "600"]).await;
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();
     let local = format!("--local={}", dev.folder.path().join("dev.env").display());

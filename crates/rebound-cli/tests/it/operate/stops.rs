@@ -194,7 +194,7 @@ async fn replay_stops_at_a_batch_that_fails_completely_and_says_why() {
         let id = format!("e{n}");
         assert_eq!(service.post(&signed(complaint(&format!("ann{n}@example.com"), &id))).await.0, 200);
     }
-    let dynamodb = service.aws.clients().unwrap().dynamodb();
+    let dynamodb = service.aws.clients().dynamodb();
     dynamodb.delete_table().table_name("rebound-campaigns").send().await.unwrap();
     dynamodb.delete_table().table_name("rebound-agenda").send().await.unwrap();
     let mut variables = service.aws.variables().clone();

@@ -141,13 +141,8 @@ async fn a_time_of_the_future_disarms_no_address() {
     // Put there by hand, past every rule: what `remove` lifts is lifted, and what `add` adds stands.
     let item = |name: &str| (name.to_owned(), AttributeValue::S("eva@example.com".to_owned()));
     let map = std::collections::HashMap::from([("at".to_owned(), AttributeValue::N("4070908800000".to_owned()))]);
-    let put = service
-        .aws
-        .clients()
-        .unwrap()
-        .dynamodb()
-        .put_item()
-        .table_name(service.aws.variable("SUPPRESSIONS_TABLE").unwrap());
+    let put =
+        service.aws.clients().dynamodb().put_item().table_name(service.aws.variable("SUPPRESSIONS_TABLE").unwrap());
     let put = put.item("recipient", item("recipient").1).item("complaint", AttributeValue::M(map));
     put.item("reasons", AttributeValue::Ss(vec!["complaint".to_owned()])).send().await.unwrap();
     let change = async |what: &str| {
@@ -193,17 +188,7 @@ async fn a_list_imported_twice_names_whom_it_would_undo() {
     // As the tombstone goes after 35 days; the note stays.
     let key = AttributeValue::S("carl@example.com".to_owned());
     let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
-    service
-        .aws
-        .clients()
-        .unwrap()
-        .dynamodb()
-        .delete_item()
-        .table_name(table)
-        .key("recipient", key)
-        .send()
-        .await
-        .unwrap();
+    service.aws.clients().dynamodb().delete_item().table_name(table).key("recipient", key).send().await.unwrap();
 
     for (list, who, reason) in [(bare, "ann@example.com", "manual"), (timed, "carl@example.com", "complaint")] {
         let said = import(list, &[]).await;
@@ -244,7 +229,8 @@ async fn an_import_says_whom_it_does_not_suppress() {
 #[tokio::test]
 async fn whoever_reads_only_the_beginning_of_a_list_sees_no_panic() {
     let service = ReceiveHarness::start().await;
-    let addresses: String = (0..5_000).map(|n| format!("r{n}@example.com\n")).collect();
+    // More than a pipe holds, which is 64 KiB.
+    let addresses: String = (0..1_500).map(|n| format!("r{n}@example.com\n")).collect();
     assert_eq!(command(service.aws.variables(), &["suppressions", "import", "-"], &addresses).await.code, 0);
     let piped = format!("{} suppressions list --json | head -n 1", env!("CARGO_BIN_EXE_rebound"));
     let mut shell = tokio::process::Command::new("sh");

@@ -78,14 +78,14 @@ impl DemoEnvironment {
         let options = LocalAwsOptions { settle: QUEUE_DELAY, ..LocalAwsOptions::in_memory() };
         let aws = EmbeddedAws::start(&options, other).await?;
         if let Some(url) = dynamodb {
-            let asked = aws.clients()?.dynamodb().list_tables().send().await;
+            let asked = aws.clients().dynamodb().list_tables().send().await;
             let why = |error| format!("the DynamoDB at {url}: {}; start it, or leave --dynamodb out", describe(&error));
             asked.map_err(why)?;
         }
         let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?, Clock::new(1.0)).await?;
         let began = UnixMillis::now();
         Ok(Self {
-            dynamodb: aws.clients()?.dynamodb(),
+            dynamodb: aws.clients().dynamodb(),
             http: rebound::web::client(),
             secret: LOCAL_SECRET.parse()?,
             protector: Arc::new(aws.protector()?),
@@ -219,7 +219,7 @@ impl DemoEnvironment {
     /// Sends each message that was ever in the queue again.
     pub(super) async fn requeue_all(&self) -> Result<(), CommandError> {
         let url = self.aws.variable("ENGAGE_QUEUE_URL").unwrap_or_default();
-        let queue = Queue::new(self.aws.clients()?.sqs(), url);
+        let queue = Queue::new(self.aws.clients().sqs(), url);
         let (_, messages) = self.queued();
         let messages: Vec<EngageMessage> =
             messages.iter().map(|message| serde_json::from_str(message)).collect::<Result<_, _>>()?;

@@ -62,11 +62,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if !arguments.aws_only {
         EnvFile::check_unused(&arguments.env_file)?;
     }
-    // In a file even without --data: in memory, the engine's stream gets slower with every event.
-    let folder = tempfile::tempdir()?;
-    let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
     let settle = arguments.settle()?;
-    let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: Some(data), settle };
+    let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: arguments.data.clone(), settle };
     let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
     let variable = |name: &str| match (&claude, name) {
         (Some(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),

@@ -40,7 +40,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         aws.secrets_manager.as_ref().unwrap().clear(SECRET_NAME);
-        let clients = aws.clients().unwrap();
+        let clients = aws.clients();
         let secrets =
             webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), RELOAD_INTERVAL).await;
         let table = |name: &str| aws.variable(name).unwrap();

@@ -25,7 +25,7 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Appl
 
 /// Puts what `forget` leaves of somebody.
 pub(super) async fn put_forgotten(aws: &EmbeddedAws, key: &ErasureKey, recipient: &Recipient) {
-    let (dynamodb, table) = (aws.clients().unwrap().dynamodb(), aws.variable("SUPPRESSIONS_TABLE").unwrap());
+    let (dynamodb, table) = (aws.clients().dynamodb(), aws.variable("SUPPRESSIONS_TABLE").unwrap());
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = dynamodb.put_item().table_name(&table).item("recipient", text(KEY_ITEM));
     put.item("key", AttributeValue::B(Blob::new(key.bytes()))).send().await.unwrap();
