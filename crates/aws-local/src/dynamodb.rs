@@ -119,6 +119,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_write_in_memory_finds_the_streams_last_number_in_an_index() {
+        let name = name_in_memory();
+        let _database = Database::new(&name).unwrap();
+        index_the_stream(&name).unwrap();
+        let last = "SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = 'events'";
+        let connection = rusqlite::Connection::open(&name).unwrap();
+        let plan = |row: &rusqlite::Row<'_>| row.get::<_, String>("detail");
+        let plan = connection.query_row(&format!("EXPLAIN QUERY PLAN {last}"), [], plan).unwrap();
+        assert!(plan.contains("stream_order"), "{plan}");
+    }
+
+    #[test]
     fn only_endpoints_on_this_machine_are_local() {
         for local in ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:8000"] {
             assert!(is_local(local), "{local}");
