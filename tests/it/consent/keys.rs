@@ -32,7 +32,7 @@ impl Rotating {
         }
         let clients = aws.clients();
         let location = ConsentKeyLocation::Manager(SECRET.to_owned());
-        let keys = LinkKeys::new(location.into_secret(&clients, interval), max_age);
+        let keys = LinkKeys::new(location.into_secret(clients, interval), max_age);
         let table = |name: &str| aws.variable(name).unwrap();
         let tables = ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "AGENDA_TABLE"].map(table);
         let [events, suppressions, agenda] = tables;
