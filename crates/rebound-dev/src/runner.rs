@@ -60,6 +60,11 @@ impl Clock {
         self.is_real
     }
 
+    /// True if this clock is faster than real time.
+    pub fn is_fast(&self) -> bool {
+        self.speed > 1.0
+    }
+
     /// The current time on this clock.
     pub fn now(&self) -> UnixMillis {
         self.began.plus(self.started.elapsed().mul_f64(self.speed))

@@ -91,7 +91,7 @@ pub struct VerifyReport {
     /// Number of different messages that were published about the campaign. `None` on AWS, where SNS cannot list what it published.
     pub published: Option<usize>,
     /// Number of repeated publications with the same id and content. A repetition is a fault unless
-    /// [functions were killed](VerifyOptions::deaths).
+    /// [functions were killed](VerifyOptions::deaths), or have a fast clock.
     pub repeats: usize,
     /// The follow-ups that Rebound sends.
     pub followups: FollowupCounts,
