@@ -124,7 +124,7 @@ fn data_folder() -> PathBuf {
 pub(crate) async fn serve(data: &Path) -> Result<(), BoxError> {
     let failed = |error| format!("{}: {error}; name another folder with --data", data.display());
     let folder = tempfile::Builder::new().prefix("rebound-bench-").tempdir_in(data).map_err(failed)?;
-    // In a file: what a long bench stores need not fit in memory.
+    // In a file: a long bench may store more than fits in memory.
     let options = LocalAwsOptions { data: Some(folder.path().join("bench.db")), ..LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     for (name, value) in aws.variables() {

@@ -67,7 +67,7 @@ struct Copied {
 impl Overlay {
     /// Starts an overlay over the DynamoDB `real`. `names` returns a table's name there by its variable.
     pub async fn start(real: Client, names: impl Fn(&str) -> String) -> Result<Self, OverlayError> {
-        // In a file: a long dry run need not fit in memory.
+        // In a file: the copy of a long dry run may be larger than the memory.
         let folder = tempfile::tempdir()?;
         let by_variable: BTreeMap<&str, String> =
             TABLES.iter().map(|table| (table.variable, names(table.variable))).collect();

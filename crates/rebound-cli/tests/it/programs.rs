@@ -32,7 +32,7 @@ fn rebound(arguments: &[&str]) -> Command {
     command
 }
 
-/// Prints of one run of the demo, for all tests that read it.
+/// The text that one run of the demo prints, for all tests that read it.
 async fn demo() -> &'static str {
     static PRINTED: OnceCell<String> = OnceCell::const_new();
     let run = async || {

@@ -34,7 +34,7 @@ pub(super) fn print(json: bool, story: &Scenario, sent: &SendReport, findings: &
     table_of_findings(findings).print();
     match findings.published {
         Some(number) if findings.repeats > 0 => println!(
-            "Published alerts and decisions: {number}; {} of them were published twice with the same id, which is allowed after a crash, and with a fast clock.",
+            "Published alerts and decisions: {number}; {} of them were published twice with the same id, which is allowed after a crash, or with a fast clock (--clock).",
             findings.repeats
         ),
         Some(number) => println!("Published alerts and decisions, each id once: {number}."),

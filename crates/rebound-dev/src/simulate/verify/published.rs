@@ -43,7 +43,7 @@ impl ScenarioVerifier<'_> {
         }
         let id = text("/message/id");
         let content = content(message);
-        // A lease is a time of the functions' clock. With a fast one it is so short that a slow invocation loses it, as after a crash.
+        // A lease is measured by the functions' clock. If that is fast, the lease ends before a slow invocation does, as after a crash.
         let may_repeat = self.options.deaths || self.clock.is_fast();
         match known.entry(id.to_owned()) {
             Entry::Vacant(new) => _ = new.insert(content),
